@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 import skia
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ..core.errors import WashiError
+from ..core.fields import bark_sliver, curves, draw_ribbons, flake, jittered_grid, leaf, periodic_noise, speck
 
 Array = NDArray[np.float32]
 Range = tuple[float, float]
@@ -37,6 +38,9 @@ HEIGHT_RANGE_MM = 0.5
 
 CALIPER_UM_PER_GSM = 2.6
 """Thickness of handmade paper per grammage: a density near 0.38 g/cm3."""
+
+STRAND_WEIGHT = 2.4
+"""A strand's threads against a single fibre's mass: what the beater left whole is coarser."""
 
 _MAX_SIZE = 8192
 
@@ -79,7 +83,7 @@ BASE: dict[str, Range] = {
     "crease_tone": (-0.5, 0.8),
     "flakes": (0.0, 0.0),  # cut leaf of metal, a square centimetre
     "dust": (0.0, 0.0),  # sprinkled metal, a square centimetre
-    "flake_size": (1.0, 3.5),
+    "flake_size": (0.7, 2.2),
     "silver": (0.0, 0.0),
     "leaves": (0.0, 0.0),
     "dye": (0.0, 0.0),  # depth: 0 undyed, 1 as deep as the vat gives
@@ -281,23 +285,21 @@ class _Maker:
         self.pen = FibrePen(size)
 
     def make(self) -> tuple[Array, Array, Array]:
+        return finish(self.lay(), self.p, self.scale)
+
+    def lay(self) -> Pulp:
         p = self.p
         body = self.lay_fibres(p["grammage"] * (1 - p["surface"] - p["bundles"]))
         bundles = self.lay_bundles(p["grammage"] * p["bundles"])
         top = self.lay_fibres(p["grammage"] * p["surface"], loose=True)
-        strands, strand_share = self.lay_strands()
-        screen, holes = self.screen_marks(), self.drop_holes()
-        body *= screen * holes
-        bundles *= np.sqrt(holes)
-        top *= holes**0.6
-        fines = self.noise(0.22, 0.15) * p["grain"] * 0.06 + self.noise(0.6, 0.4) * p["grain"] * 0.03
-        body *= np.maximum(1 + fines, 0.05)
-        inclusions = self.lay_inclusions()
-        mass = body + bundles + top + strands
-        relief, crease = self.relief(body, bundles, top, strands, inclusions.thickness)
-        color, passing = self.light(mass, 1 - np.exp(-top / 4), strand_share, crease)
-        color, passing = inclusions.over(color, passing, top)
-        return encode_srgb(color), relief, np.clip(1 - passing, 0, 1).astype(np.float32)
+        strands = self.lay_strands()
+        fines = self.noise(0.22, 0.15) * 0.06 + self.noise(0.6, 0.4) * 0.03
+        creases, folds = self.creases() if p["crease"] > 0 else (np.zeros_like(body), np.zeros_like(body))
+        return Pulp(
+            body=body * np.maximum(1 + fines * p["grain"], 0.05), bundles=bundles, top=top, strands=strands, screen=self.screen_marks(),
+            holes=self.drop_holes(), mottle=self.noise(5.0, 0.6), uneven=self.noise(7.0, 0.7) + 0.5 * self.noise(1.5, 0.5),
+            cockle=self.noise(9.0, 0.6), brush=self.brush_lines(), creases=creases, folds=folds, inclusions=self.lay_inclusions(),
+        )
 
     # Pulp
 
@@ -355,47 +357,20 @@ class _Maker:
         starts, angles = self.starts(count, self.clouds(p["cloud_contrast"])), self.directions(count)
         lengths = np.clip(rng.lognormal(math.log(length), 0.4, count), 1, 25)
         spread = rng.uniform(0.015, 0.05, count) * math.sqrt(fibres)
-        self.draw_ribbons(starts, angles, lengths, fibres, spread, p["curl"], 0.7)
+        draw_ribbons(self.pen, starts, angles, lengths, fibres, spread, p["curl"], 0.7, rng, scale=self.scale)
         return self.pen.take() * np.float32(p["coarseness"] / self.scale)
 
-    def draw_ribbons(self, starts: NDArray[np.float64], angles: NDArray[np.float64], lengths: NDArray[np.float64], fibres: int,
-                     spread: NDArray[np.float64], curl: float, segment: float, swirl: float = 0.0) -> None:
-        """Bundles: one course each, followed by `fibres` threads that wander about it."""
-        rng = self.rng
-        pieces = np.maximum(4, np.ceil(lengths / segment).astype(int))
-        order = np.argsort(pieces)
-        for group in np.array_split(order, max(1, len(order) // 24)):
-            if len(group) == 0:
-                continue
-            n = int(pieces[group].max())
-            step = np.sqrt(lengths[group] / n)
-            course = curves(starts[group], angles[group], lengths[group] / self.scale, n, curl * step, rng, swirl * lengths[group] / n)
-            tangent = np.gradient(course, axis=1)
-            normal = np.stack([-tangent[..., 1], tangent[..., 0]], -1)
-            normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9
-            along = np.linspace(0, 1, n + 1)
-            splay = 0.75 + 0.7 * np.abs(2 * along - 1) ** 3
-            for _ in range(fibres):
-                wander = ndimage.gaussian_filter1d(rng.normal(size=(len(group), n + 1)), 4, axis=1, mode="nearest") * 2.9
-                offset = (rng.normal(size=(len(group), 1)) * 0.45 + wander) * splay * (spread[group] / self.scale)[:, None]
-                threads = course + normal * offset[..., None]
-                first, last = sorted(rng.integers(0, n + 1, 2)) if rng.random() < 0.75 else (0, n + 1)
-                if last - first >= 3:
-                    self.pen.draw(threads[:, first:last])
-
-    def lay_strands(self) -> tuple[Array, Array]:
-        """The long swirling strands of cloud-dragon paper: their mass and their share of the light that returns."""
+    def lay_strands(self) -> Array:
+        """The long swirling strands of cloud-dragon paper: their mass."""
         p, rng = self.p, self.rng
         count = rng.poisson(p["strands"] * self.area / 100)
         if count == 0:
-            empty = np.zeros((self.size, self.size), np.float32)
-            return empty, empty
+            return np.zeros((self.size, self.size), np.float32)
         starts, angles = rng.random((count, 2)) * self.size, rng.uniform(0, 2 * math.pi, count)
         lengths = np.clip(rng.lognormal(math.log(p["strand_length"]), 0.5, count), 6, 120)
         spread = p["strand_width"] / 2.2 * rng.lognormal(0, 0.4, count)
-        self.draw_ribbons(starts, angles, lengths, round(p["strand_fibres"]), spread, 0.12, 0.8, p["strand_swirl"])
-        mass = self.pen.take() * np.float32(2.4 * p["coarseness"] / self.scale)
-        return mass, 1 - np.exp(-mass / 6).astype(np.float32)
+        draw_ribbons(self.pen, starts, angles, lengths, round(p["strand_fibres"]), spread, 0.12, 0.8, rng, p["strand_swirl"], self.scale)
+        return self.pen.take() * np.float32(STRAND_WEIGHT * p["coarseness"] / self.scale)
 
     # Screen and water
 
@@ -421,45 +396,18 @@ class _Maker:
         if p["drops"] <= 0:
             return np.ones((self.size, self.size), np.float32)
         spacing = p["drop_radius"] * math.sqrt(math.pi / p["drops"])
-        centers, radii = self.scatter(spacing, 0.72), p["drop_radius"]
-        radii = np.clip(rng.lognormal(math.log(radii), 0.2, len(centers)), 0.4, 4)
         edge = self.size * self.scale
+        centers = jittered_grid(np.array([edge, edge]), spacing, 0.72, rng)
+        radii = np.clip(rng.lognormal(math.log(p["drop_radius"]), 0.2, len(centers)), 0.4, 4)
         tree = cKDTree(centers % edge, boxsize=edge)
         y, x = np.meshgrid(np.arange(self.size), np.arange(self.size), indexing="ij")
         warp = [self.noise(2.2, 0.4) * 0.13 + self.noise(0.7, 0.4) * 0.035 for _ in range(2)]
         points = np.stack([x * self.scale + warp[0], y * self.scale + warp[1]], -1) % edge
         distance, index = tree.query(points.reshape(-1, 2), k=2, workers=1)
         inside = (radii[index] - distance).max(1).reshape(self.size, self.size)
-        softness = 0.18
-        hole = 1 / (1 + np.exp(-inside / softness * 2))
-        rim = np.exp(-(((inside + 0.30) / 0.28) ** 2))
-        return np.maximum(1 - p["drop_depth"] * hole + 0.45 * rim * p["drop_depth"], 0.01).astype(np.float32)
+        return hole_factor(inside, p["drop_depth"])
 
-    def scatter(self, spacing: float, regularity: float) -> NDArray[np.float64]:
-        """Points of a jittered, periodic triangular grid, in mm."""
-        edge = self.size * self.scale
-        n = max(1, round(edge / spacing))
-        row, column = np.meshgrid(np.arange(n), np.arange(n), indexing="ij")
-        points = np.stack([column + 0.5 * (row % 2), row], -1).reshape(-1, 2).astype(float)
-        points += self.rng.uniform(-1, 1, points.shape) * (1 - regularity)
-        return points * edge / n
-
-    # Relief and light
-
-    def relief(self, body: Array, bundles: Array, top: Array, strands: Array, inclusions: Array) -> tuple[Array, Array]:
-        """The upper surface, [0, 1] over `HEIGHT_RANGE_MM`, and where creases run."""
-        p = self.p
-        caliper = CALIPER_UM_PER_GSM / 1000
-        pressed = self.blur(body, 0.09) * 0.40 + body * 0.20
-        height = (pressed + bundles * 0.8 + top * 0.9 + self.blur(strands, 0.05) * 0.75) * caliper
-        height += inclusions
-        if p["brush"] > 0:
-            height += self.brush_lines() * p["brush"] * 0.0035
-        creases, folds = self.creases() if p["crease"] > 0 else (np.zeros_like(body), np.zeros_like(body))
-        height += folds * p["crease"]
-        height += self.noise(9.0, 0.6) * 0.010  # cockling as it dries
-        height -= height.mean()
-        return np.clip(0.5 + height / HEIGHT_RANGE_MM, 0, 1).astype(np.float32), (creases * p["crease"]).astype(np.float32)
+    # Board and hand
 
     def brush_lines(self) -> Array:
         """Faint strokes of the brush that laid the wet sheet on its board, along the rocking direction."""
@@ -488,57 +436,111 @@ class _Maker:
             height += ((0.085 * np.exp(-gap / 0.28) * sign + 0.16 * np.exp(-gap / (size * 0.2))) * strong * weight).astype(np.float32)
         return np.clip(crease, 0, 1), self.blur(height, 0.08)
 
-    def light(self, mass: Array, top_share: Array, strand_share: Array, crease: Array) -> tuple[Array, Array]:
-        """Kubelka and Munk: linear albedo (H, W, 3) over a pale backing, and the share of light that passes (H, W)."""
-        p = self.p
-        soft = 0.78 * mass + 0.22 * self.blur(mass, 0.15)  # light wanders sideways inside the sheet
-        thickness = np.maximum(soft * p["scatter"], 1e-3)
-        uneven = 1 + p["dye_uneven"] * (self.noise(7.0, 0.7) + 0.5 * self.noise(1.5, 0.5)) + 0.15 * (self.blur(mass, 0.4) / max(p["grammage"], 1) - 1)
-        dye = np.maximum(p["dye"] * uneven, 0) * (1 + 0.5 * crease * np.sign(-p["crease_tone"]))
-        dye = dye * (1 - np.clip(p["strand_tone"], 0, 1) * 0.75 * strand_share) * (1 - 0.45 * top_share)
-        dye = dye * np.clip(1 + 0.55 * (mass / np.maximum(self.blur(mass, 0.5), 1e-3) - 1), 0.3, 2)
-        tone = 1 + p["mottle"] * self.noise(5.0, 0.6)
-        natural = np.array(_YELLOWED) * p["warmth"] + np.array(_PINKED) * p["pink"] + 0.06 * p["shade"] ** 2 + 0.0016
-        planes, passing = [], np.zeros_like(mass)
-        for channel in range(3):
-            absorption = natural[channel] * tone + p["dye_absorption"][channel] * dye
-            absorption = absorption * (1 - 0.35 * np.clip(p["strand_tone"], 0, 1) * strand_share)
-            endless = kubelka_munk(float(np.mean(absorption)), 50.0, 0.0)[0]
-            reflected, through = kubelka_munk(absorption, thickness, endless * p["backing"])
-            planes.append(reflected)
-            passing += through.astype(np.float32) * np.float32((0.25, 0.5, 0.25)[channel])
-        color = np.stack(planes, -1) * (1 + 0.16 * p["crease_tone"] * crease)[..., None]
-        return np.clip(color, 0, 1).astype(np.float32), passing
-
     # Inclusions
 
     def lay_inclusions(self) -> Inclusions:
         p, rng = self.p, self.rng
         inclusions = Inclusions(self.size, self.scale)
-        per = self.area / 100
-        for _ in range(rng.poisson(p["specks"] * per)):
-            inclusions.add(_blob(rng, float(np.clip(rng.lognormal(math.log(0.11), 0.55), 0.04, 0.7))), _bark_color(rng))
-        for _ in range(rng.poisson(p["bark"] * per)):
-            length = float(np.clip(rng.lognormal(math.log(2.2), 0.6), 0.8, 9))
-            inclusions.add(_sliver(rng, length, float(length * rng.uniform(0.035, 0.12))), _bark_color(rng))
-        for _ in range(rng.poisson(p["leaves"] * per)):
-            inclusions.add(_leaf(rng, float(rng.uniform(3, 9))), _leaf_color(rng))
+        per, edge = self.area / 100, self.size * self.scale
+        sunken: tuple[tuple[str, Callable[[Any], Any], Callable[[Any], Color]], ...] = (
+            ("specks", lambda r: speck(r, 0.11), _bark_color), ("bark", bark_sliver, _bark_color), ("leaves", leaf, _leaf_color),
+        )
+        for name, shape, color in sunken:
+            for _ in range(rng.poisson(p[name] * per)):
+                inclusions.add(shape(rng) + rng.random(2) * edge, color(rng))
         inclusions.soften(0.05)
         metal = _metal(p["silver"], rng)
-        for _ in range(rng.poisson(p["flakes"] * per)):
-            inclusions.add(_flake(rng, float(np.clip(rng.lognormal(math.log(p["flake_size"]), 0.4), 0.3, 6))), metal(), on_top=True)
-        for _ in range(rng.poisson(p["dust"] * per)):
-            inclusions.add(_flake(rng, float(np.clip(rng.lognormal(math.log(0.22), 0.5), 0.08, 0.9))), metal(), on_top=True)
+        for name, size in (("flakes", p["flake_size"]), ("dust", 0.22)):
+            for _ in range(rng.poisson(p[name] * per)):
+                inclusions.add(flake(rng, size) + rng.random(2) * edge, metal(), on_top=True)
         return inclusions
 
     # Fields
 
     def noise(self, wavelength: float, bandwidth: float) -> Array:
         """Periodic noise of mean 0 and standard deviation 1 around a wavelength in mm; bandwidth in octaves (sigma)."""
-        return periodic_noise(self.size, wavelength / self.scale, bandwidth, self.rng)
+        return periodic_noise((self.size, self.size), wavelength / self.scale, bandwidth, self.rng)
 
     def blur(self, image: Array, millimetres: float) -> Array:
-        return ndimage.gaussian_filter(image, millimetres / self.scale, mode="wrap", truncate=3)
+        return _blur(image, millimetres, self.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Pulp:
+    """What lies where, before light falls on it. Masses in g/m2, every array (H, W) and periodic.
+
+    `screen` and `holes` are factors of the mass; `mottle`, `uneven`, `cockle` and `brush` have mean 0 and deviation about
+    1; `creases` is in [0, 1]; `folds` in mm.
+    """
+
+    body: Array
+    bundles: Array
+    top: Array
+    strands: Array
+    screen: Array
+    holes: Array
+    mottle: Array
+    uneven: Array
+    cockle: Array
+    brush: Array
+    creases: Array
+    folds: Array
+    inclusions: Inclusions
+
+
+def finish(pulp: Pulp, p: Mapping[str, Any], scale: float) -> tuple[Array, Array, Array]:
+    """Dry the pulp and light it: sRGB colour (H, W, 3), height and opacity (H, W), each in [0, 1]."""
+    body, bundles, top = pulp.body * pulp.screen * pulp.holes, pulp.bundles * np.sqrt(pulp.holes), pulp.top * pulp.holes**0.6
+    mass = body + bundles + top + pulp.strands
+    height = _relief(pulp, p, scale, body, bundles, top)
+    color, passing = _light(pulp, p, scale, mass, top)
+    color, passing = pulp.inclusions.over(color, passing, top)
+    return encode_srgb(color), height, np.clip(1 - passing, 0, 1).astype(np.float32)
+
+
+def _relief(pulp: Pulp, p: Mapping[str, Any], scale: float, body: Array, bundles: Array, top: Array) -> Array:
+    """The upper surface, [0, 1] over `HEIGHT_RANGE_MM`."""
+    pressed = _blur(body, 0.09, scale) * 0.40 + body * 0.20
+    height = (pressed + bundles * 0.8 + top * 0.9 + _blur(pulp.strands, 0.05, scale) * 0.75) * (CALIPER_UM_PER_GSM / 1000)
+    height += pulp.inclusions.thickness + pulp.brush * p["brush"] * 0.0035 + pulp.folds * p["crease"]
+    height += pulp.cockle * 0.010
+    height -= height.mean()
+    return np.clip(0.5 + height / HEIGHT_RANGE_MM, 0, 1).astype(np.float32)
+
+
+def _light(pulp: Pulp, p: Mapping[str, Any], scale: float, mass: Array, top: Array) -> tuple[Array, Array]:
+    """Linear albedo (H, W, 3) over a pale backing, and the share of light that passes (H, W)."""
+    soft = 0.78 * mass + 0.22 * _blur(mass, 0.15, scale)  # light wanders sideways inside the sheet
+    thickness = np.maximum(soft * p["scatter"], 1e-3)
+    lighter = np.clip(p["strand_tone"], 0, 1) * (1 - np.exp(-pulp.strands / 6))
+    crease = pulp.creases * p["crease"]
+    dye = _dye_taken(pulp, p, scale, mass, top) * (1 - 0.75 * lighter) * (1 + 0.5 * crease * np.sign(-p["crease_tone"]))
+    tone = 1 + p["mottle"] * pulp.mottle
+    natural = np.array(_YELLOWED) * p["warmth"] + np.array(_PINKED) * p["pink"] + 0.06 * p["shade"] ** 2 + 0.0016
+    planes, passing = [], np.zeros_like(mass)
+    for channel in range(3):
+        absorption = (natural[channel] * tone + p["dye_absorption"][channel] * dye) * (1 - 0.35 * lighter)
+        endless = kubelka_munk(float(np.mean(absorption)), 50.0, 0.0)[0]
+        reflected, through = kubelka_munk(absorption, thickness, endless * p["backing"])
+        planes.append(reflected)
+        passing += through.astype(np.float32) * np.float32((0.25, 0.5, 0.25)[channel])
+    color = np.stack(planes, -1) * (1 + 0.16 * p["crease_tone"] * crease)[..., None]
+    return np.clip(color, 0, 1).astype(np.float32), passing
+
+
+def _dye_taken(pulp: Pulp, p: Mapping[str, Any], scale: float, mass: Array, top: Array) -> Array:
+    """How much dye each point took: more where fibres overlap, less on loose fibres on top, uneven over the vat."""
+    level = max(p["grammage"], 1)
+    dye = p["dye"] * np.maximum(1 + p["dye_uneven"] * pulp.uneven + 0.15 * (_blur(mass, 0.4, scale) / level - 1), 0)
+    overlap = np.clip(1 + 0.55 * (mass / np.maximum(_blur(mass, 0.5, scale), 1e-3) - 1), 0.3, 2)
+    return dye * overlap * (1 - 0.45 * (1 - np.exp(-top / 4)))
+
+
+def hole_factor(inside: Any, depth: float) -> Array:
+    """A drop's mark on the mass: a hole, `inside` mm from its edge, and the rim of fibres it pushed aside."""
+    hole = 1 / (1 + np.exp(-np.asarray(inside) / 0.09))
+    rim = np.exp(-(((inside + 0.30) / 0.28) ** 2))
+    return np.maximum(1 - depth * hole + 0.45 * rim * depth, 0.01).astype(np.float32)
 
 
 class FibrePen:
@@ -620,7 +622,7 @@ class Inclusions:
 
     def over(self, color: Array, passing: Array, top: Array) -> tuple[Array, Array]:
         """Composite both layers onto the sheet's linear colour and onto the light that passes."""
-        veil = np.clip(1 - top / 5, 0.35, 1)
+        veil = np.clip(1 - top / 16, 0.7, 1)
         for layer, seen in ((self._deep, veil), (self._top, np.ones_like(veil))):
             if layer.used:
                 cover = layer.cover * seen
@@ -665,40 +667,7 @@ class _Layer:
             self._pixels[:] = np.clip(sharp * 0.92 + halo * 0.16, 0, 1)
 
 
-# Shapes and colours. Each shape carries its own random place in its mean, so that a layer needs no other argument.
-
-
-def _placed(rng: np.random.Generator, outline: NDArray[np.float64]) -> NDArray[np.float64]:
-    angle = rng.uniform(0, 2 * math.pi)
-    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    return outline @ turn + rng.random(2) * 10_000
-
-
-def _blob(rng: np.random.Generator, radius: float) -> NDArray[np.float64]:
-    angles = np.linspace(0, 2 * math.pi, 14, endpoint=False)
-    wave = 1 + sum(rng.normal(0, 0.28 / k) * np.cos(k * angles + rng.uniform(0, 6.3)) for k in (1, 2, 3, 4))
-    return _placed(rng, radius * wave[:, None] * np.stack([np.cos(angles) * rng.uniform(1, 1.9), np.sin(angles)], 1))
-
-
-def _sliver(rng: np.random.Generator, length: float, width: float) -> NDArray[np.float64]:
-    along = np.linspace(0, 1, 26)
-    bend = np.cumsum(np.cumsum(rng.normal(0, 0.016, 26))) * length * 0.35
-    half = width / 2 * np.sin(math.pi * along) ** 0.6 * (1 + 0.35 * ndimage.gaussian_filter1d(rng.normal(size=26), 1.2))
-    course = np.stack([(along - 0.5) * length, bend - bend.mean()], 1)
-    return _placed(rng, np.concatenate([course + np.stack([0 * half, half], 1), (course - np.stack([0 * half, half], 1))[::-1]]))
-
-
-def _leaf(rng: np.random.Generator, length: float) -> NDArray[np.float64]:
-    along = np.linspace(0, 1, 30)
-    half = length * rng.uniform(0.10, 0.24) * np.sin(math.pi * along**0.8) * (1 + 0.10 * np.sin(along * 40 + rng.uniform(0, 6)))
-    torn = slice(0, int(rng.integers(16, 30)))
-    course = np.stack([(along - 0.5) * length, 0.06 * length * np.sin(along * 3)], 1)
-    return _placed(rng, np.concatenate([(course + np.stack([0 * half, half], 1))[torn], (course - np.stack([0 * half, half], 1))[torn][::-1]]))
-
-
-def _flake(rng: np.random.Generator, edge: float) -> NDArray[np.float64]:
-    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * edge / 2 * [1, rng.uniform(0.55, 1.0)]
-    return _placed(rng, corners + rng.normal(0, edge * 0.07, (4, 2)))
+# Colours: linear red, green, blue and cover
 
 
 def _bark_color(rng: np.random.Generator) -> Color:
@@ -726,46 +695,6 @@ def _metal(silver: float, rng: np.random.Generator) -> Callable[[], Color]:
 
 
 # Pure helpers
-
-
-def curves(starts: NDArray[np.float64], angles: NDArray[np.float64], lengths: NDArray[np.float64], segments: int, turn: NDArray[np.float64],
-           rng: np.random.Generator, swirl: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """Curves whose direction walks randomly, centred on their start points.
-
-    Args:
-        starts: (n, 2) pixels. angles: (n,) radians. lengths: (n,) pixels. turn: (n,) radians a segment (sigma).
-        swirl: (n,) radians a segment; a steady bend that changes slowly along the curve.
-
-    Returns:
-        (n, segments + 1, 2) x and y, pixels.
-    """
-    n = len(starts)
-    steps = rng.normal(size=(n, segments)) * turn[:, None] + (rng.normal(size=n) * turn * 0.6)[:, None]
-    if swirl is not None:
-        slow = ndimage.gaussian_filter1d(rng.normal(size=(n, segments)), 9, axis=1, mode="nearest") * 5.5
-        steps += slow * swirl[:, None]
-    heading = angles[:, None] + np.cumsum(steps, 1) - steps.sum(1, keepdims=True) / 2
-    moves = np.stack([np.cos(heading), np.sin(heading)], -1) * (lengths / segments)[:, None, None]
-    points = np.concatenate([np.zeros((n, 1, 2)), np.cumsum(moves, 1)], 1)
-    return points - points.mean(1, keepdims=True) + starts[:, None]
-
-
-def periodic_noise(size: int, wavelength: float, bandwidth: float, rng: np.random.Generator) -> Array:
-    """Periodic Gaussian noise around one wavelength.
-
-    Args:
-        size: edge, pixels. wavelength: pixels. bandwidth: standard deviation of the passed band, octaves.
-
-    Returns:
-        (size, size) float32 of mean 0 and standard deviation 1 (all 0 where no frequency of the tile passes).
-    """
-    spectrum = fft.rfft2(rng.standard_normal((size, size)).astype(np.float32))
-    frequency = np.hypot(fft.fftfreq(size)[:, None], fft.rfftfreq(size)[None])
-    octaves = np.log2(np.maximum(frequency, 1e-9) * max(wavelength, 2.0))
-    # Whiteness counted per octave: without the division, the finest frequencies would win by their number.
-    gain = np.exp(-0.5 * (octaves / bandwidth) ** 2) / np.maximum(frequency, 1 / size)
-    gain[0, 0] = 0
-    return _standard(fft.irfft2(spectrum * gain.astype(np.float32), s=(size, size)))
 
 
 def kubelka_munk(absorption: Any, thickness: Any, backing: float) -> tuple[Any, Any]:
@@ -804,6 +733,10 @@ def fold(image: Array, margin: int) -> Array:
     result[:, :margin] += rows[:, -margin:]
     result[:, -margin:] += rows[:, :margin]
     return result
+
+
+def _blur(image: Array, millimetres: float, scale: float) -> Array:
+    return ndimage.gaussian_filter(image, millimetres / scale, mode="wrap", truncate=3)
 
 
 def _between(low: float, high: float, t: float, log: bool) -> float:

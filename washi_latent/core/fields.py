@@ -1,0 +1,488 @@
+"""Local structure of a sheet: periodic fields of fibres, clouds, specks, lines, drops and creases, drawn from a seed.
+
+A sheet model composes these fields into paper. Its latent says *which paper*; the seed of the fields says *which sheet of
+that paper*: with the seed held fixed, every fibre keeps its place while the latent moves, so that MSSIM between
+candidates means something. Structured noise in place of the white noise of spatial GANs (Jetchev, Bergmann and Vollgraf
+2016; PSGAN, Bergmann 2017) lets a small network at full resolution draw continuous fibres.
+
+Everything is periodic for any height and width, and needs NumPy, SciPy and Pillow only. Fine fibres come from a tile that
+is drawn once, fibre by fibre, and shipped with a model: random pieces of it are blended with weights that keep the
+variance (Heitz and Neyret 2018), so that no repetition shows. Lengths are in millimetres at `MILLIMETRES_PER_PIXEL`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy import fft, ndimage
+from scipy.spatial import cKDTree
+
+from .errors import WashiError
+
+Array = NDArray[np.float32]
+Points = NDArray[np.float64]
+
+MILLIMETRES_PER_PIXEL = 0.1
+
+FIELD_NAMES: tuple[str, ...] = (
+    "long",  # fine kozo fibres, mean 0, deviation 1
+    "short",  # fine mitsumata or gampi fibres, mean 0, deviation 1
+    "surface",  # loose fibres on top, fibres over a pixel
+    "bundles",  # unbeaten bundles, fibres over a pixel
+    "strands_few",  # long swirling strands, in three layers that add up
+    "strands_some",
+    "strands_many",
+    "clouds",  # flocs of a few millimetres, mean 0, deviation 1
+    "billows",  # slower unevenness, mean 0, deviation 1
+    "fines",  # fibrils below a fibre, mean 0, deviation 1
+    "slivers",  # bark: cover [0, 1]
+    "specks_few",
+    "specks_many",
+    "bark_tone",  # 0 brown, 1 dark, under the cover of slivers and specks
+    "leaves",
+    "flakes",
+    "dust",
+    "laid_wide",  # lines of the screen, cosine
+    "laid_narrow",
+    "chain",
+    "drops",  # how far inside a drop, millimetres, [-2, 2]
+    "creases",
+    "folds",
+    "brush",  # mean 0, deviation 1
+)
+
+LAID_PER_CM = (8.0, 10.8)
+SURFACE_PER_MM2, BUNDLES_PER_MM2, STRANDS_PER_CM2 = 0.75, 0.05, (0.7, 1.3, 2.0)
+SLIVERS_PER_CM2, SPECKS_PER_CM2, LEAVES_PER_CM2, FLAKES_PER_CM2, DUST_PER_CM2 = 0.5, (2.0, 8.0), 0.5, 0.8, 22.0
+DROP_SPACING_MM, DROP_RADIUS_MM = 4.4, 1.3
+CREASE_SIZE_MM = 10.0
+
+
+class Pen(Protocol):
+    """What draws curves and counts the fibres over each pixel, periodically."""
+
+    def draw(self, points: Points) -> None:
+        """Add curves (n, k, 2), x and y in pixels."""
+        ...
+
+    def take(self) -> Array:
+        """(H, W) fibres over each pixel since the last call."""
+        ...
+
+
+def draw_fields(height: int, width: int, seed: int, tile: NDArray[np.uint8]) -> Array:
+    """Draw every field of one sheet.
+
+    Args:
+        height, width: pixels, 32 and above.
+        seed: the same size and seed give the same fields.
+        tile: (2, T, T) uint8, fine long and short fibres: 128 is the mean, 24 levels a standard deviation.
+
+    Returns:
+        (len(FIELD_NAMES), height, width) float32; each periodic in both directions.
+
+    Raises:
+        WashiError: a size below 32 pixels.
+    """
+    if min(height, width) < 32:
+        raise WashiError(f"a sheet of {width} x {height} pixels is too small: choose 32 pixels or more")
+    drawing = _Drawing(height, width, seed)
+    result = np.empty((len(FIELD_NAMES), height, width), np.float32)
+    for index, plane in enumerate(drawing.planes(tile)):
+        result[index] = plane
+    return result
+
+
+class _Drawing:
+    """One seed's fields. Every group has its own stream of random numbers, so that none depends on another's count."""
+
+    def __init__(self, height: int, width: int, seed: int) -> None:
+        self.height, self.width, self.seed = height, width, seed
+        self.shape = (height, width)
+        self.area_mm2 = height * width * MILLIMETRES_PER_PIXEL**2
+
+    def rng(self, name: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *name.encode()])
+
+    def planes(self, tile: NDArray[np.uint8]) -> list[Array]:
+        fine = [blend_pieces(tile[i], self.shape, self.rng(name)) for i, name in enumerate(("long", "short"))]
+        noise = [self.noise(name, *band) for name, band in _BANDS.items()]
+        clouds, billows, fines = noise
+        slivers, tone_a = self.shapes("slivers", SLIVERS_PER_CM2, bark_sliver)
+        few, tone_b = self.shapes("specks few", SPECKS_PER_CM2[0], lambda r: speck(r, 0.17))
+        many, tone_c = self.shapes("specks many", SPECKS_PER_CM2[1], lambda r: speck(r, 0.10))
+        tone = np.maximum(np.maximum(tone_a, tone_b), tone_c)
+        metal = [self.shapes("flakes", FLAKES_PER_CM2, lambda r: flake(r, 2.0))[0], self.shapes("dust", DUST_PER_CM2, lambda r: flake(r, 0.24))[0]]
+        leaves = self.shapes("leaves", LEAVES_PER_CM2, leaf)[0]
+        return [
+            *fine, self.surface(), self.bundles(), *(self.strands(i) for i in range(3)), clouds, billows, fines,
+            _soft(slivers), _soft(few), _soft(many), tone, _soft(leaves), *metal,
+            *(self.laid(per_cm) for per_cm in LAID_PER_CM), self.chain(), self.drops(), *self.creases(), self.brush(),
+        ]
+
+    def noise(self, name: str, wavelength: float, bandwidth: float) -> Array:
+        return periodic_noise(self.shape, wavelength / MILLIMETRES_PER_PIXEL, bandwidth, self.rng(name))
+
+    def surface(self) -> Array:
+        rng = self.rng("surface")
+        count = rng.poisson(SURFACE_PER_MM2 * self.area_mm2)
+        lengths = np.clip(rng.lognormal(math.log(9.0), 0.35, count), 1, 25)
+        pen = SplatPen(self.shape)
+        for group in np.array_split(np.arange(count), max(1, count // 4000)):
+            if len(group):
+                starts = rng.random((len(group), 2)) * (self.width, self.height)
+                pen.draw(curves(starts, _axes(len(group), rng), lengths[group] / MILLIMETRES_PER_PIXEL, 7, 0.2 * np.sqrt(lengths[group] / 7), rng))
+        return pen.take()
+
+    def bundles(self) -> Array:
+        rng, pen = self.rng("bundles"), SplatPen(self.shape)
+        count = rng.poisson(BUNDLES_PER_MM2 * self.area_mm2)
+        lengths = np.clip(rng.lognormal(math.log(8.0), 0.4, count), 1, 25)
+        draw_ribbons(pen, rng.random((count, 2)) * (self.width, self.height), _axes(count, rng), lengths, 5, rng.uniform(0.03, 0.1, count), 0.15, 0.7, rng)
+        return pen.take()
+
+    def strands(self, layer: int) -> Array:
+        rng, pen = self.rng(f"strands {layer}"), SplatPen(self.shape)
+        count = rng.poisson(STRANDS_PER_CM2[layer] * self.area_mm2 / 100)
+        lengths = np.clip(rng.lognormal(math.log(30.0), 0.5, count), 6, 120)
+        spread = 0.14 * rng.lognormal(0, 0.4, count)
+        starts = rng.random((count, 2)) * (self.width, self.height)
+        draw_ribbons(pen, starts, rng.uniform(0, 2 * math.pi, count), lengths, (8, 12, 16)[layer], spread, 0.12, 0.8, rng, swirl=0.2)
+        return pen.take()
+
+    def shapes(self, name: str, per_cm2: float, shape: Shape) -> tuple[Array, Array]:
+        """Filled shapes: cover, and a tone in [0, 1] that each shape has of its own."""
+        rng = self.rng(name)
+        cover, tone = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
+        for _ in range(rng.poisson(per_cm2 * self.area_mm2 / 100)):
+            outline = shape(rng) / MILLIMETRES_PER_PIXEL
+            place = rng.random(2) * (self.width, self.height)
+            shade, dense = rng.random(), rng.uniform(0.6, 1.0)
+            stamp(cover, tone, outline + place, float(dense), float(shade))
+        return cover, tone
+
+    def laid(self, per_cm: float) -> Array:
+        lines = max(1, round(per_cm * self.height * MILLIMETRES_PER_PIXEL / 10))
+        wobble = self.noise("wobble", 18.0, 0.4) * 0.01 * per_cm
+        rows = np.arange(self.height, dtype=np.float32)[:, None] / self.height
+        fade = np.clip(1 + 0.35 * self.noise("laid fade", 12.0, 0.5), 0.2, 2)
+        return (np.cos(2 * math.pi * (lines * rows + wobble)) * fade).astype(np.float32)
+
+    def chain(self) -> Array:
+        edge = self.width * MILLIMETRES_PER_PIXEL
+        lines = max(1, round(edge / 25))
+        wobble = self.noise("wobble", 18.0, 0.4) * 0.2 / edge
+        columns = np.arange(self.width, dtype=np.float32)[None] / self.width + float(self.rng("chain").random())
+        distance = np.abs((columns + wobble) * lines % 1 - 0.5) * edge / lines
+        return np.exp(-((distance / 0.45) ** 2)).astype(np.float32)
+
+    def drops(self) -> Array:
+        rng = self.rng("drops")
+        warp = [self.noise(f"drops {i}", 2.2, 0.4) * 0.13 + self.noise(f"drops fine {i}", 0.7, 0.4) * 0.035 for i in range(2)]
+        centers = jittered_grid(self.edges, DROP_SPACING_MM, 0.72, rng)
+        radii = np.clip(rng.lognormal(math.log(DROP_RADIUS_MM), 0.3, len(centers)), 0.3, 2.6)
+        distance, index = self.nearest(centers, warp)
+        return self.enlarge(np.clip((radii[index] - distance).max(-1), -2, 2))
+
+    def creases(self) -> tuple[Array, Array]:
+        line, fold = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
+        rng = self.rng("creases")
+        for size, weight in ((CREASE_SIZE_MM, 1.0), (CREASE_SIZE_MM * 0.42, 0.55)):
+            warp = [self.noise(f"creases {size} {i}", size * 0.5, 0.5) * size * 0.07 for i in range(2)]
+            count = max(4, round(self.area_mm2 / size**2))
+            distance, index = self.nearest(rng.random((count, 2)) * self.edges, warp)
+            gap = distance[..., 1] - distance[..., 0]
+            # A fold between two facets has one strength from either side: a hash of the unordered pair.
+            strong = ((index[..., 0] * index[..., 1] * 2654435761 + index.sum(-1) * 40503) % 1009 / 1009.0).astype(np.float32)
+            sign = np.where(index.sum(-1) % 3 == 0, -0.6, 1.0)
+            line += self.enlarge(np.exp(-gap / 0.16) * strong * weight)
+            fold += self.enlarge((0.085 * np.exp(-gap / 0.28) * sign + 0.16 * np.exp(-gap / (size * 0.2))) * strong * weight)
+        return np.clip(line, 0, 1), fold
+
+    def brush(self) -> Array:
+        white = self.rng("brush").standard_normal(self.shape, dtype=np.float32)
+        spectrum = fft.rfft2(white)
+        y, x = fft.fftfreq(self.height)[:, None], fft.rfftfreq(self.width)[None]
+        spectrum *= np.exp(-2 * math.pi**2 * ((1.6 * y) ** 2 + (140 * x) ** 2)).astype(np.float32)
+        return _standard(fft.irfft2(spectrum, s=self.shape))
+
+    # Distances are smooth between their creases: half the resolution gives the same picture at a quarter of the time.
+
+    @property
+    def edges(self) -> Points:
+        return np.array([self.width, self.height]) * MILLIMETRES_PER_PIXEL
+
+    def nearest(self, centers: Points, warp: list[Array]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Distances in mm to, and indices of, the two nearest centres: (h, w, 2) at half the resolution."""
+        y, x = np.meshgrid(np.arange(0, self.height, 2), np.arange(0, self.width, 2), indexing="ij")
+        points = np.stack([x * MILLIMETRES_PER_PIXEL + warp[0][::2, ::2], y * MILLIMETRES_PER_PIXEL + warp[1][::2, ::2]], -1)
+        tree = cKDTree(centers % self.edges, boxsize=self.edges)
+        distance, index = tree.query(points % self.edges, k=2)
+        return distance, index
+
+    def enlarge(self, image: NDArray[np.float64]) -> Array:
+        """From half resolution: each odd row and column is the mean of its neighbours, around the border too."""
+        for axis, size in ((0, self.height), (1, self.width)):
+            between = (image + np.roll(image, -1, axis)) / 2
+            if size % 2:
+                between = np.take(between, range(size // 2), axis)
+            merged = np.empty([size if a == axis else n for a, n in enumerate(image.shape)])
+            lanes = [slice(None)] * 2
+            lanes[axis] = slice(0, None, 2)
+            merged[tuple(lanes)] = image
+            lanes[axis] = slice(1, None, 2)
+            merged[tuple(lanes)] = between
+            image = merged
+        return image.astype(np.float32)
+
+
+_BANDS = {"clouds": (4.5, 0.8), "billows": (11.0, 0.6), "fines": (0.3, 0.5)}
+
+
+class SplatPen:
+    """Draws curves by adding points to the four pixels around each; exact in sum, periodic, unbounded."""
+
+    _STEP = 0.8
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.shape = shape
+        self._sum = np.zeros(shape[0] * shape[1])
+
+    def draw(self, points: Points) -> None:
+        """Add curves (n, k, 2), x and y in pixels."""
+        n, k, _ = points.shape
+        if n == 0:
+            return
+        lengths = np.linalg.norm(np.diff(points, axis=1), axis=-1)
+        samples = max(1, math.ceil(float(lengths.max()) / self._STEP))
+        along = ((np.arange(samples) + 0.5) / samples)[None, None, :, None]
+        dense = points[:, :-1, None] * (1 - along) + points[:, 1:, None] * along
+        weight = np.repeat(lengths.ravel() / samples, samples)
+        self._splat(dense.reshape(-1, 2), weight)
+
+    def take(self) -> Array:
+        """(H, W) fibres over each pixel since the last call."""
+        result = self._sum.reshape(self.shape).astype(np.float32)
+        self._sum = np.zeros_like(self._sum)
+        return result
+
+    def _splat(self, points: Points, weight: NDArray[np.float64]) -> None:
+        height, width = self.shape
+        corner = np.floor(points).astype(np.int64)
+        fx, fy = (points - corner).T
+        for dy, wy in ((0, 1 - fy), (1, fy)):
+            row = (corner[:, 1] + dy) % height * width
+            for dx, wx in ((0, 1 - fx), (1, fx)):
+                self._sum += np.bincount(row + (corner[:, 0] + dx) % width, wx * wy * weight, len(self._sum))
+
+
+def curves(starts: Points, angles: NDArray[np.float64], lengths: NDArray[np.float64], segments: int, turn: NDArray[np.float64],
+           rng: np.random.Generator, swirl: NDArray[np.float64] | None = None) -> Points:
+    """Curves whose direction walks randomly, centred on their start points.
+
+    Args:
+        starts: (n, 2) pixels. angles: (n,) radians. lengths: (n,) pixels. turn: (n,) radians a segment (sigma).
+        swirl: (n,) radians a segment; a steady bend that changes slowly along the curve.
+
+    Returns:
+        (n, segments + 1, 2) x and y, pixels.
+    """
+    n = len(starts)
+    steps = rng.normal(size=(n, segments)) * turn[:, None] + (rng.normal(size=n) * turn * 0.6)[:, None]
+    if swirl is not None:
+        slow = ndimage.gaussian_filter1d(rng.normal(size=(n, segments)), 9, axis=1, mode="nearest") * 5.5
+        steps += slow * swirl[:, None]
+    heading = angles[:, None] + np.cumsum(steps, 1) - steps.sum(1, keepdims=True) / 2
+    moves = np.stack([np.cos(heading), np.sin(heading)], -1) * (lengths / segments)[:, None, None]
+    points = np.concatenate([np.zeros((n, 1, 2)), np.cumsum(moves, 1)], 1)
+    return points - points.mean(1, keepdims=True) + starts[:, None]
+
+
+def draw_ribbons(pen: Pen, starts: Points, angles: NDArray[np.float64], lengths: NDArray[np.float64], fibres: int, spread: NDArray[np.float64],
+                 curl: float, segment: float, rng: np.random.Generator, swirl: float = 0.0, scale: float = MILLIMETRES_PER_PIXEL) -> None:
+    """Draw bundles: one course each, followed by threads that wander about it, come in late and leave early.
+
+    Args:
+        starts: (n, 2) pixels. angles: (n,) radians. lengths: (n,) mm. fibres: threads a bundle. spread: (n,) mm.
+        curl: radians per sqrt(mm). segment: mm. swirl: radians per mm. scale: mm a pixel.
+    """
+    pieces = np.maximum(4, np.ceil(lengths / segment).astype(int))
+    for group in np.array_split(np.argsort(pieces), max(1, len(pieces) // 24)):
+        if len(group) == 0:
+            continue
+        n = int(pieces[group].max())
+        step = np.sqrt(lengths[group] / n)
+        course = curves(starts[group], angles[group], lengths[group] / scale, n, curl * step, rng, swirl * lengths[group] / n)
+        tangent = np.gradient(course, axis=1)
+        normal = np.stack([-tangent[..., 1], tangent[..., 0]], -1)
+        normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9
+        splay = 0.75 + 0.7 * np.abs(2 * np.linspace(0, 1, n + 1) - 1) ** 3
+        for _ in range(fibres):
+            wander = ndimage.gaussian_filter1d(rng.normal(size=(len(group), n + 1)), 4, axis=1, mode="nearest") * 2.9
+            offset = (rng.normal(size=(len(group), 1)) * 0.45 + wander) * splay * (spread[group] / scale)[:, None]
+            threads = course + normal * offset[..., None]
+            first, last = sorted(rng.integers(0, n + 1, 2)) if rng.random() < 0.75 else (0, n + 1)
+            if last - first >= 3:
+                pen.draw(threads[:, first:last])
+
+
+def blend_pieces(tile: NDArray[np.uint8], shape: tuple[int, int], rng: np.random.Generator, cell: int = 144) -> Array:
+    """A periodic field of any size from random pieces of one tile, blended so that the variance stays (Heitz and Neyret 2018).
+
+    Args:
+        tile: (T, T) uint8, periodic; 128 is 0, 24 levels are 1. shape: (H, W). cell: about the size of a piece, pixels.
+
+    Returns:
+        (H, W) float32.
+    """
+    size = tile.shape[0]
+    counts = [max(1, round(n / cell)) for n in shape]
+    borders = [np.round(np.linspace(0, n, c + 1)).astype(int) for n, c in zip(shape, counts, strict=True)]
+    total, power = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    for i in range(counts[0]):
+        rows, weight_y = _window(borders[0], i, shape[0])
+        for j in range(counts[1]):
+            columns, weight_x = _window(borders[1], j, shape[1])
+            top, left = rng.integers(0, size, 2)
+            flip_y, flip_x = (1 if rng.random() < 0.5 else -1 for _ in range(2))
+            y, x = (top + flip_y * np.arange(len(rows))) % size, (left + flip_x * np.arange(len(columns))) % size
+            weight = np.outer(weight_y, weight_x)
+            piece = (tile[np.ix_(y, x)].astype(np.float32) - 128) / 24 * weight
+            _add_wrapped(total, rows, columns, piece)
+            _add_wrapped(power, rows, columns, weight * weight)
+    return total / np.sqrt(power)
+
+
+def _window(borders: NDArray[np.int64], i: int, size: int) -> tuple[NDArray[np.int64], Array]:
+    """The rows that one piece covers (its own cell and half of both neighbours') and its raised-cosine weight."""
+    before, own, after = (int(borders[(i + k) % (len(borders) - 1) + 1] - borders[(i + k) % (len(borders) - 1)]) for k in (-1, 0, 1))
+    first, last = int(borders[i]) - before // 2, int(borders[i + 1]) + (after - after // 2)
+    position = np.arange(first, last) + 0.5
+    rise, fall = (position - first) / (before // 2 + own // 2 or 1), (last - position) / (last - int(borders[i]) - own // 2 or 1)
+    weight = np.sin(np.clip(np.minimum(rise, fall), 0, 1) * math.pi / 2) ** 2
+    return np.arange(first, last) % size, np.maximum(weight, 1e-3).astype(np.float32)
+
+
+def _add_wrapped(total: Array, rows: NDArray[np.int64], columns: NDArray[np.int64], piece: Array) -> None:
+    """Add where rows or columns may name one line twice (a piece wider than the sheet)."""
+    for first in range(0, len(rows), total.shape[0]):
+        for left in range(0, len(columns), total.shape[1]):
+            y, x = slice(first, first + total.shape[0]), slice(left, left + total.shape[1])
+            total[np.ix_(rows[y], columns[x])] += piece[y, x]
+
+
+def periodic_noise(shape: tuple[int, int], wavelength: float, bandwidth: float, rng: np.random.Generator) -> Array:
+    """Periodic Gaussian noise around one wavelength.
+
+    Args:
+        shape: (H, W). wavelength: pixels. bandwidth: standard deviation of the passed band, octaves.
+
+    Returns:
+        (H, W) float32 of mean 0 and standard deviation 1 (all 0 where the tile holds no such frequency).
+    """
+    height, width = shape
+    spectrum = fft.rfft2(rng.standard_normal(shape, dtype=np.float32))
+    frequency = np.hypot(fft.fftfreq(height)[:, None], fft.rfftfreq(width)[None])
+    octaves = np.log2(np.maximum(frequency, 1e-9) * max(wavelength, 2.0))
+    # Whiteness counted per octave: without the division, the finest frequencies would win by their number.
+    gain = np.exp(-0.5 * (octaves / bandwidth) ** 2) / np.maximum(frequency, 1 / max(shape))
+    gain[0, 0] = 0
+    return _standard(fft.irfft2(spectrum * gain.astype(np.float32), s=shape))
+
+
+def jittered_grid(edges: Points, spacing: float, regularity: float, rng: np.random.Generator) -> Points:
+    """Points of a jittered, periodic triangular grid over a rectangle of `edges` (x, y), (n, 2)."""
+    columns, rows = (max(1, round(float(edge) / spacing)) for edge in edges)
+    row, column = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
+    points = np.stack([column + 0.5 * (row % 2), row], -1).reshape(-1, 2).astype(float)
+    points += rng.uniform(-1, 1, points.shape) * (1 - regularity)
+    return points * edges / (columns, rows)
+
+
+# Shapes: outlines (n, 2) in mm around 0, turned at random.
+
+
+class Shape(Protocol):
+    """Draws one outline."""
+
+    def __call__(self, rng: np.random.Generator, /) -> Points: ...
+
+
+def turned(rng: np.random.Generator, outline: Points) -> Points:
+    """The outline at a random angle."""
+    angle = rng.uniform(0, 2 * math.pi)
+    return outline @ np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+
+
+def speck(rng: np.random.Generator, radius: float) -> Points:
+    """A crumb of bark, of a lognormal size around `radius` mm."""
+    radius = float(np.clip(rng.lognormal(math.log(radius), 0.55), 0.04, 0.7))
+    angles = np.linspace(0, 2 * math.pi, 14, endpoint=False)
+    wave = 1 + sum(rng.normal(0, 0.28 / k) * np.cos(k * angles + rng.uniform(0, 6.3)) for k in (1, 2, 3, 4))
+    stretch = rng.uniform(1, 1.9)
+    return turned(rng, radius * np.stack([wave * np.cos(angles) * stretch, wave * np.sin(angles)], 1))
+
+
+def bark_sliver(rng: np.random.Generator) -> Points:
+    """A strip of bark, 0.8 to 9 mm long, tapered and bent."""
+    length = float(np.clip(rng.lognormal(math.log(2.2), 0.6), 0.8, 9))
+    width = float(length * rng.uniform(0.035, 0.12))
+    along = np.linspace(0, 1, 26)
+    bend = np.cumsum(np.cumsum(rng.normal(0, 0.016, 26))) * length * 0.35
+    half = width / 2 * np.sin(math.pi * along) ** 0.6 * (1 + 0.35 * ndimage.gaussian_filter1d(rng.normal(size=26), 1.2))
+    return turned(rng, _around(np.stack([(along - 0.5) * length, bend - bend.mean()], 1), np.maximum(half, 0)))
+
+
+def leaf(rng: np.random.Generator) -> Points:
+    """A piece of leaf, 3 to 9 mm long, often torn."""
+    length = float(rng.uniform(3, 9))
+    along = np.linspace(0, 1, 30)
+    half = length * rng.uniform(0.10, 0.24) * np.sin(math.pi * along**0.8) * (1 + 0.10 * np.sin(along * 40 + rng.uniform(0, 6)))
+    torn = slice(0, int(rng.integers(16, 30)))
+    course = np.stack([(along - 0.5) * length, 0.06 * length * np.sin(along * 3)], 1)
+    return turned(rng, _around(course[torn], half[torn]))
+
+
+def flake(rng: np.random.Generator, edge: float) -> Points:
+    """A square of metal leaf, cut by hand, around `edge` mm."""
+    edge = float(np.clip(rng.lognormal(math.log(edge), 0.45), 0.08, 6))
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * edge / 2 * [1, rng.uniform(0.55, 1.0)]
+    return turned(rng, corners + rng.normal(0, edge * 0.07, (4, 2)))
+
+
+def _around(course: Points, half: NDArray[np.float64]) -> Points:
+    offset = np.stack([0 * half, half], 1)
+    return np.concatenate([course + offset, (course - offset)[::-1]])
+
+
+def stamp(cover: Array, tone: Array, outline: Points, density: float, shade: float) -> None:
+    """Fill one outline (n, 2), x and y in pixels, into periodic planes, anti-aliased: cover is a maximum, tone follows it."""
+    low = np.floor(outline.min(0)).astype(int) - 1
+    size = np.ceil(outline.max(0)).astype(int) + 2 - low
+    fine = 4
+    picture = Image.new("L", (int(size[0]) * fine, int(size[1]) * fine))
+    ImageDraw.Draw(picture).polygon([tuple(p) for p in ((outline - low) * fine).tolist()], fill=255)
+    mask = np.asarray(picture.reduce(fine), np.float32) * (density / 255)
+    height, width = cover.shape
+    place = np.ix_((np.arange(mask.shape[0]) + low[1]) % height, (np.arange(mask.shape[1]) + low[0]) % width)
+    if mask.shape[0] > height or mask.shape[1] > width:
+        return
+    tone[place] = np.where(mask > cover[place], shade, tone[place])
+    cover[place] = np.maximum(cover[place], mask)
+
+
+def _axes(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    return rng.vonmises(0, 0.3, count) / 2 + math.pi * rng.integers(0, 2, count)
+
+
+def _soft(cover: Array) -> Array:
+    return ndimage.gaussian_filter(cover, 0.5, mode="wrap", truncate=4)
+
+
+def _standard(image: Array) -> Array:
+    deviation = float(image.std())
+    return ((image - image.mean()) / deviation if deviation > 0 else image * 0).astype(np.float32)
