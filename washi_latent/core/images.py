@@ -1,0 +1,212 @@
+"""Reading and writing pictures: atomically, with provenance, one clear sentence when it can't be done."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, UnidentifiedImageError
+
+from .errors import WashiError
+
+Array = NDArray[np.float32]
+
+MAX_PIXELS = 256_000_000
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+_WHY = {
+    errno.ENOSPC: "the disk is full: free some space and try again",
+    errno.EDQUOT: "your disk quota is used up: free some space and try again",
+    errno.EACCES: "writing there is not allowed: choose another folder",
+    errno.EPERM: "writing there is not allowed: choose another folder",
+    errno.EROFS: "the place is read-only: choose another folder",
+    errno.ENOENT: "the folder does not exist: create it or choose another",
+    errno.ENOTDIR: "a part of the path is a file, not a folder: choose another",
+    errno.EISDIR: "a folder of that name is there: choose another name",
+    errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
+}
+
+
+def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> Path:
+    """Write a file so that it is there whole or not at all.
+
+    Args:
+        path: where; the folder must exist.
+        write: is given the open binary file.
+
+    Returns:
+        The path.
+
+    Raises:
+        WashiError: no space, no right to write, no such folder; nothing that was there before is changed.
+    """
+    target = Path(path)
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".partial", dir=target.parent)
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_UMASK)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+    return target
+
+
+def cannot_write(path: Path, error: OSError) -> WashiError:
+    """The sentence for a write that failed."""
+    why = _WHY.get(error.errno or 0, f"{error.strerror or error}: choose another place")
+    return WashiError(f"{path} could not be written, {why}")
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Create a folder (and those above it) unless it is there.
+
+    Raises:
+        WashiError: it can't be created.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return folder
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> Path:
+    """Write JSON atomically; floats keep every digit."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_png(path: str | os.PathLike[str], image: ArrayLike, provenance: Mapping[str, Any] | None = None, bits: int = 8) -> Path:
+    """Write a PNG.
+
+    Args:
+        path: where.
+        image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in [0, 1]; values beyond are clipped.
+        provenance: what made it; kept as text in the file (key "washi-latent", JSON).
+        bits: 8, or 16 for gray.
+
+    Raises:
+        WashiError: wrong shape, values that are not numbers, a place that can't be written.
+    """
+    array = np.asarray(image, np.float64)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or 0 in array.shape:
+        raise WashiError(f"a picture of shape {array.shape} can't be written: give gray, RGB or RGBA")
+    if not np.isfinite(array).all():
+        raise WashiError(f"{path} was not written: the picture holds values that are not numbers")
+    if bits not in (8, 16) or (bits == 16 and array.ndim == 3):
+        raise WashiError(f"PNG with {bits} bits and shape {array.shape} is not offered: use 8 bits, or 16 for gray")
+    levels = 255 if bits == 8 else 65535
+    whole = np.round(np.clip(array, 0, 1) * levels).astype(np.uint8 if bits == 8 else np.uint16)
+    text = PngImagePlugin.PngInfo()
+    if provenance is not None:
+        text.add_itxt("washi-latent", json.dumps(dict(provenance), ensure_ascii=False))
+    return write_atomically(path, lambda file: Image.fromarray(whole).save(file, "PNG", pnginfo=text))
+
+
+def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """What made a PNG of ours, or None."""
+    try:
+        with Image.open(path) as picture:
+            text = picture.info.get("washi-latent")
+        value = json.loads(text) if isinstance(text, str) else None
+    except (OSError, ValueError, UnidentifiedImageError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def read_image(path: str | os.PathLike[str]) -> Array:
+    """Read a picture as (H, W, 3) float32 in [0, 1].
+
+    Raises:
+        WashiError: no such file, not a picture, absurdly large.
+    """
+    try:
+        with Image.open(path) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise WashiError(f"{path} has {picture.width} x {picture.height} pixels: give a picture of at most {MAX_PIXELS // 1_000_000} megapixels")
+            if picture.mode in ("I;16", "I"):
+                gray = np.asarray(picture, np.float32) / 65535
+                return np.repeat(np.clip(gray, 0, 1)[..., None], 3, -1)
+            return np.asarray(picture.convert("RGB"), np.float32) / 255
+    except FileNotFoundError as error:
+        raise WashiError(f"there is no picture {path}: check the path") from error
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+        raise WashiError(f"{path} can't be read as a picture: give a PNG, JPEG, TIFF or WebP file") from error
+
+
+def resize(image: ArrayLike, height: int, width: int) -> Array:
+    """A picture (H, W) or (H, W, C) in [0, 1] at another size, by an antialiased cubic filter, clipped to [0, 1]."""
+    array = np.asarray(image, np.float32)
+    planes = array[..., None] if array.ndim == 2 else array
+    resized = [np.asarray(Image.fromarray(np.ascontiguousarray(planes[..., c])).resize((width, height), Image.Resampling.BICUBIC)) for c in range(planes.shape[2])]
+    result = np.clip(np.stack(resized, -1), 0, 1)
+    return result[..., 0] if array.ndim == 2 else result
+
+
+def contact_sheet(images: ArrayLike, labels: Sequence[str] | None = None, columns: int | None = None, title: str | None = None, tile: int = 160, marked: Sequence[int] = ()) -> Array:
+    """Pictures in a grid, labelled, at one scale.
+
+    Args:
+        images: (N, H, W) or (N, H, W, C) in [0, 1]; of more than three channels the first three are shown.
+        labels: a line under each.
+        columns: None: nearly square, a little wide.
+        title: a line above.
+        tile: edge of a picture on the sheet, pixels.
+        marked: indices that get a coloured frame (the representatives, say).
+
+    Returns:
+        (H, W, 3) float32 in [0, 1].
+    """
+    array = np.asarray(images, np.float32)
+    if len(array) == 0:
+        raise WashiError("there are no pictures to show: sample some first")
+    columns = columns or max(1, int(np.ceil(np.sqrt(len(array) * 1.6))))
+    rows = -(-len(array) // columns)
+    gap, line, head = 8, (20 if labels else 0), (34 if title else 0)
+    sheet = Image.new("RGB", (columns * (tile + gap) + gap, head + rows * (tile + line + gap) + gap), (250, 249, 246))
+    draw = ImageDraw.Draw(sheet)
+    if title:
+        draw.text((gap, 8), title, fill=(30, 30, 30), font=_font(17))
+    for i, picture in enumerate(array):
+        x, y = gap + i % columns * (tile + gap), head + gap + i // columns * (tile + line + gap)
+        sheet.paste(_thumbnail(picture, tile), (x, y))
+        if i in marked:
+            draw.rectangle((x - 4, y - 4, x + tile + 3, y + tile + 3), outline=(31, 95, 169), width=4)
+        if labels:
+            draw.text((x, y + tile + 3), labels[i], fill=(60, 60, 60), font=_font(13))
+    return np.asarray(sheet, np.float32) / 255
+
+
+def rgb(image: ArrayLike) -> Array:
+    """The colour of a texture (H, W, C): its first three channels, or gray repeated."""
+    array = np.asarray(image, np.float32)
+    if array.ndim == 2:
+        array = array[..., None]
+    return array[..., :3] if array.shape[-1] >= 3 else np.repeat(array[..., :1], 3, -1)
+
+
+def _thumbnail(picture: Array, tile: int) -> Image.Image:
+    color = Image.fromarray(np.round(np.clip(rgb(picture), 0, 1) * 255).astype(np.uint8))
+    enlarge = max(color.size) < tile
+    return color.resize((tile, tile), Image.Resampling.BICUBIC if enlarge else Image.Resampling.LANCZOS)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

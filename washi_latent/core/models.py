@@ -1,0 +1,485 @@
+"""Model bundles: find, verify, load, generate.
+
+A bundle is a folder: `model.json`, `generator.onnx`, `generator.safetensors`, a model card and pictures. Loading checks the
+description and every checksum before anything reads the networks, and runs no code that a bundle brings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import WashiError
+from .images import cannot_write
+
+Array = NDArray[np.float32]
+Backend = Literal["auto", "onnx", "torch"]
+
+DESCRIPTION = "model.json"
+SCHEMA_VERSION = 1
+MODELS_VARIABLE = "WASHI_LATENT_MODELS"
+DEFAULT_MODEL = "washi-dcgan-64"
+
+_MAX_DESCRIPTION = 1 << 20
+_MAX_FILE = 512 << 20
+_MAX_DIM, _MAX_CHANNELS, _MAX_EDGE = 2048, 16, 8192
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_EXTERNAL_TENSOR = b"\x0a\x08location"  # how an ONNX file says that a tensor lies in another file
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a bundle says of itself (`model.json`).
+
+    Attributes:
+        name, title, license: identity.
+        architecture, options: which network, and its shape.
+        latent_dim: dimension of the latent space; the prior is a standard normal distribution.
+        channels: names, "red", "green", "blue", and "height", "opacity" where the model has them.
+        size: (height, width), or None for any size.
+        size_multiple: sizes are multiples of this, where any size goes.
+        tileable: whether a texture's opposite borders fit.
+        millimetres_per_pixel: scale, or None where unknown.
+        files: name -> (sha256, bytes).
+        folder: where the bundle lies.
+        training, evaluation: free facts, as the model card gives them.
+    """
+
+    name: str
+    title: str
+    license: str
+    architecture: str
+    options: Mapping[str, Any]
+    latent_dim: int
+    channels: tuple[str, ...]
+    size: tuple[int, int] | None
+    size_multiple: int
+    tileable: bool
+    millimetres_per_pixel: float | None
+    files: Mapping[str, tuple[str, int]] = field(repr=False)
+    folder: Path
+    training: Mapping[str, Any] = field(repr=False)
+    evaluation: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def prior_radius(self) -> float:
+        """Norm of the shell that the prior's points lie on: the square root of the dimension."""
+        return math.sqrt(self.latent_dim)
+
+
+class Network(Protocol):
+    """A loaded generator."""
+
+    def __call__(self, latents: Array, **inputs: Array) -> Array:
+        """(N, Z) float32, and what the architecture needs besides -> (N, C, H, W) float32."""
+        ...
+
+
+class TextureModel:
+    """A loaded model: latents in, textures out.
+
+    Args:
+        info: what it is.
+        network: runs it.
+        batch: latents at a time, which bounds memory.
+    """
+
+    def __init__(self, info: ModelInfo, network: Network, batch: int = 16) -> None:
+        self.info = info
+        self._network = network
+        self._batch = batch
+
+    @property
+    def latent_dim(self) -> int:
+        """Dimension of the latent space."""
+        return self.info.latent_dim
+
+    def generate(self, latents: ArrayLike, size: int | tuple[int, int] | None = None, seed: int = 0) -> Array:
+        """Generate textures.
+
+        Args:
+            latents: (N, latent_dim) or (latent_dim,) for one.
+            size: edge, or (height, width), where the model makes any size; None: its own.
+            seed: of the local noise, where the model has any: which sheet of that paper.
+
+        Returns:
+            (N, H, W, C) float32 in [0, 1].
+
+        Raises:
+            WashiError: latents of another dimension or not finite, a size that the model can't make.
+        """
+        points = check_latents(latents, self.latent_dim)
+        height, width = self.check_size(size)
+        inputs = self._inputs(height, width, seed)
+        result = np.empty((len(points), height, width, len(self.info.channels)), np.float32)
+        for first in range(0, len(points), self._batch):
+            part = slice(first, first + self._batch)
+            pictures = self._network(points[part], **inputs)
+            result[part] = np.clip(np.moveaxis(pictures, 1, -1), 0, 1)
+        if not np.isfinite(result).all():
+            raise WashiError(f"the model {self.info.name} gave values that are not numbers: it is broken, use another")
+        return result
+
+    def check_size(self, size: int | tuple[int, int] | None) -> tuple[int, int]:
+        """The size as (height, width), or a `WashiError` if the model can't make it."""
+        own = self.info.size
+        if size is None:
+            return own or (256, 256)
+        height, width = (size, size) if isinstance(size, int) else size
+        if own is not None and (height, width) != own:
+            raise WashiError(f"the model {self.info.name} makes {own[1]} x {own[0]} pixels only, not {width} x {height}: leave the size out, or choose another model")
+        multiple = self.info.size_multiple
+        if not all(multiple <= n <= _MAX_EDGE and n % multiple == 0 for n in (height, width)):
+            raise WashiError(f"a texture of {width} x {height} pixels can't be made: choose multiples of {multiple} up to {_MAX_EDGE}")
+        return height, width
+
+    def _inputs(self, height: int, width: int, seed: int) -> dict[str, Array]:
+        """What the network takes besides latents, by architecture."""
+        return {}
+
+
+def check_latents(latents: ArrayLike, dim: int) -> Array:
+    """(N, dim) float32 of one or many latents, or a `WashiError`."""
+    try:
+        points = np.asarray(latents, np.float64)
+    except (TypeError, ValueError) as error:
+        raise WashiError(f"latents are not numbers: give (N, {dim}) of them") from error
+    if points.ndim == 1:
+        points = points[None]
+    if points.ndim != 2 or points.shape[1] != dim:
+        raise WashiError(f"latents of shape {np.shape(latents)} were given: this model needs (N, {dim})")
+    if not np.isfinite(points).all():
+        raise WashiError("a latent holds values that are not numbers: sample it again")
+    return points.astype(np.float32)
+
+
+# Finding
+
+
+def model_folders(extra: Iterable[str | os.PathLike[str]] = ()) -> list[Path]:
+    """Folders that may hold bundles, in the order in which they count: the caller's, $WASHI_LATENT_MODELS, the shipped."""
+    folders = [Path(p) for p in extra]
+    folders += [Path(p) for p in os.environ.get(MODELS_VARIABLE, "").split(os.pathsep) if p]
+    package = Path(__file__).resolve().parent.parent
+    return [*folders, package / "models", package.parent / "models"]
+
+
+def find_bundles(extra: Iterable[str | os.PathLike[str]] = ()) -> dict[str, ModelInfo | WashiError]:
+    """Every bundle that is there by its folder's name: its description, or what is wrong with it."""
+    found: dict[str, ModelInfo | WashiError] = {}
+    for folder in model_folders(extra):
+        try:
+            bundles = sorted(p.parent for p in folder.glob(f"*/{DESCRIPTION}"))
+        except OSError:
+            continue
+        for bundle in bundles:
+            if bundle.name not in found:
+                try:
+                    found[bundle.name] = read_info(bundle)
+                except WashiError as error:
+                    found[bundle.name] = error
+    return found
+
+
+def list_models(extra: Iterable[str | os.PathLike[str]] = ()) -> list[ModelInfo]:
+    """Every readable bundle; `find_bundles` also names the broken ones.
+
+    Args:
+        extra: folders of bundles that count before the others.
+    """
+    return [info for info in find_bundles(extra).values() if isinstance(info, ModelInfo)]
+
+
+def load_model(name_or_path: str | os.PathLike[str] = DEFAULT_MODEL, backend: Backend = "auto", extra: Iterable[str | os.PathLike[str]] = (), threads: int | None = None) -> TextureModel:
+    """Load and verify a bundle.
+
+    Args:
+        name_or_path: a bundle's name, or the path of its folder.
+        backend: "onnx" (ONNX Runtime), "torch" (PyTorch, on a GPU where there is one), "auto" (ONNX Runtime).
+        extra: folders of bundles that count before the others.
+        threads: processor threads to use; None: all.
+
+    Returns:
+        A model that is ready.
+
+    Raises:
+        WashiError: no such model; one that is truncated, altered, mismatched or beyond sane sizes; no such backend here.
+    """
+    folder = _locate(name_or_path, extra)
+    info = read_info(folder)
+    if backend not in ("auto", "onnx", "torch"):
+        raise WashiError(f"there is no backend {backend!r}: choose auto, onnx or torch")
+    name = "generator.safetensors" if backend == "torch" else "generator.onnx"
+    if name not in info.files:
+        raise WashiError(f"the model {info.name} has no {name}: export it again, or choose another backend")
+    content = _verified(info, name)
+    loader = _load_torch if backend == "torch" else _load_onnx
+    return TextureModel(info, loader(info, content, threads))
+
+
+def verify(folder: str | os.PathLike[str]) -> ModelInfo:
+    """Check a bundle's description and every file's checksum.
+
+    Raises:
+        WashiError: what is wrong, in one sentence.
+    """
+    info = read_info(folder)
+    for name in info.files:
+        _verified(info, name)
+    return info
+
+
+def _locate(name_or_path: str | os.PathLike[str], extra: Iterable[str | os.PathLike[str]]) -> Path:
+    text = os.fspath(name_or_path)
+    if not text:
+        raise WashiError("no model was named: give a name or the path of a bundle's folder")
+    if (Path(text) / DESCRIPTION).is_file():
+        return Path(text)
+    if _NAME.fullmatch(text):
+        for folder in model_folders(extra):
+            if (folder / text / DESCRIPTION).is_file():
+                return folder / text
+    known = ", ".join(sorted(find_bundles(extra))) or "none"
+    raise WashiError(f"there is no model {text!r}: choose one of those that are here ({known}), or give the path of a bundle's folder")
+
+
+# Reading and checking
+
+
+def read_info(folder: str | os.PathLike[str]) -> ModelInfo:
+    """Read and check a bundle's description, and that its files are there at the stated size.
+
+    Raises:
+        WashiError: what is wrong, in one sentence.
+    """
+    path = Path(folder)
+    try:
+        if (path / DESCRIPTION).stat().st_size > _MAX_DESCRIPTION:
+            raise _broken(path, "its description is absurdly long")
+        value: Any = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _broken(path, "its model.json can't be read") from error
+    if not isinstance(value, dict):
+        raise _broken(path, "its model.json is not an object")
+    info = _parse(path, cast("dict[str, Any]", value))
+    for name, (_, size) in info.files.items():
+        _check_file(info, name, size)
+    return info
+
+
+def _parse(path: Path, value: dict[str, Any]) -> ModelInfo:
+    if value.get("schema_version") != SCHEMA_VERSION:
+        raise _broken(path, f"it has schema version {value.get('schema_version')!r} and this program reads {SCHEMA_VERSION}; update Washi Latent")
+    latent: Any = value.get("latent")
+    dim = _need(path, latent if isinstance(latent, dict) else {}, "dim", int)
+    if not 2 <= dim <= _MAX_DIM or cast("dict[str, Any]", latent).get("prior") != "normal":
+        raise _broken(path, f"a latent space of dimension {dim} with prior {cast('dict[str, Any]', latent).get('prior')!r} is not supported")
+    channels = _need(path, value, "channels", list)
+    if not 1 <= len(channels) <= _MAX_CHANNELS or not all(isinstance(c, str) for c in channels):
+        raise _broken(path, "its channels are not 1 to 16 names")
+    name = _need(path, value, "name", str)
+    if not _NAME.fullmatch(name):
+        raise _broken(path, "its name is not lower-case letters, digits, dots, dashes and underscores")
+    scale: Any = value.get("millimetres_per_pixel")
+    if scale is not None and not (isinstance(scale, int | float) and 0 < scale < 1000):
+        raise _broken(path, "its scale is not a number of millimetres")
+    multiple: Any = value.get("size_multiple", 1)
+    if not isinstance(multiple, int) or not 1 <= multiple <= 1024:
+        raise _broken(path, "its size multiple is out of range")
+    return ModelInfo(
+        name=name, title=_need(path, value, "title", str), license=_need(path, value, "license", str),
+        architecture=_need(path, value, "architecture", str), options=_need(path, value, "options", dict), latent_dim=dim,
+        channels=tuple(channels), size=_parse_size(path, value.get("size")), size_multiple=multiple, tileable=_need(path, value, "tileable", bool),
+        millimetres_per_pixel=None if scale is None else float(scale), files=_parse_files(path, value.get("files")), folder=path,
+        training=value.get("training") or {}, evaluation=value.get("evaluation") or {},
+    )
+
+
+def _parse_size(path: Path, size: Any) -> tuple[int, int] | None:
+    if size == "any":
+        return None
+    if isinstance(size, list) and len(cast("list[Any]", size)) == 2 and all(type(n) is int and 8 <= n <= _MAX_EDGE for n in cast("list[Any]", size)):
+        return cast("tuple[int, int]", tuple(cast("list[int]", size)))
+    raise _broken(path, f"its size {size!r} is not two numbers from 8 to {_MAX_EDGE}, nor 'any'")
+
+
+def _parse_files(path: Path, files: Any) -> dict[str, tuple[str, int]]:
+    if not isinstance(files, dict) or not files:
+        raise _broken(path, "it lists no files")
+    result: dict[str, tuple[str, int]] = {}
+    for name, entry in cast("dict[str, Any]", files).items():
+        if not _FILE_NAME.fullmatch(name):
+            raise _broken(path, f"the file name {name[:60]!r} leads out of its folder or holds odd characters")
+        facts = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+        digest, size = facts.get("sha256"), facts.get("bytes")
+        if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest) or type(size) is not int or not 0 < size <= _MAX_FILE:
+            raise _broken(path, f"it gives no sane size and checksum for {name}")
+        result[name] = (digest, size)
+    return result
+
+
+def _need(path: Path, value: dict[str, Any], key: str, kind: type[Any]) -> Any:
+    found = value.get(key)
+    if type(found) is not kind:
+        raise _broken(path, f"its {key!r} is missing or of the wrong type")
+    return found
+
+
+def _check_file(info: ModelInfo, name: str, size: int) -> None:
+    path = info.folder / name
+    if path.is_symlink():
+        raise _broken(info.folder, f"{name} is a link, which a bundle may not hold")
+    try:
+        actual = path.stat().st_size
+    except OSError as error:
+        raise _broken(info.folder, f"{name} is missing") from error
+    if actual != size:
+        raise _broken(info.folder, f"{name} has {actual} bytes instead of {size}; it was cut or altered")
+
+
+def _verified(info: ModelInfo, name: str) -> bytes:
+    """A file's content, once its checksum fits: what was checked is what is used."""
+    try:
+        content = (info.folder / name).read_bytes()
+    except OSError as error:
+        raise _broken(info.folder, f"{name} can't be read") from error
+    if hashlib.sha256(content).hexdigest() != info.files[name][0]:
+        raise _broken(info.folder, f"the checksum of {name} does not fit; it was damaged or altered")
+    return content
+
+
+def _broken(folder: Path, why: str) -> WashiError:
+    return WashiError(f"the model in {folder} can't be used: {why}; get the bundle again")
+
+
+# Running
+
+
+def _load_onnx(info: ModelInfo, content: bytes, threads: int | None) -> Network:
+    import onnxruntime as ort
+
+    if _EXTERNAL_TENSOR in content:
+        raise _broken(info.folder, "its network keeps numbers in other files, which a bundle may not")
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    if threads:
+        options.intra_op_num_threads = threads
+    try:
+        session: Any = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own exceptions share no base
+        raise _broken(info.folder, "its network can't be read by ONNX Runtime") from error
+    names = [value.name for value in session.get_inputs()]
+    if not names or names[0] != "latent" or list(session.get_inputs()[0].shape[1:]) != [info.latent_dim]:
+        raise _broken(info.folder, f"its network does not take latents of dimension {info.latent_dim}")
+
+    def run(latents: Array, **inputs: Array) -> Array:
+        try:
+            (pictures,) = session.run(None, {"latent": latents, **inputs})
+        except Exception as error:
+            raise _broken(info.folder, "its network failed to run") from error
+        return cast("Array", pictures)
+
+    return _checked(info, run)
+
+
+def _load_torch(info: ModelInfo, content: bytes, threads: int | None) -> Network:
+    try:
+        import torch
+        from safetensors.torch import load
+    except ImportError as error:
+        raise WashiError("PyTorch is not installed here: use the backend onnx, or install torch and safetensors") from error
+    from .networks import build_generator, use_threads
+
+    use_threads(threads)
+    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        module = build_generator(info.architecture, {**info.options, "latent_dim": info.latent_dim, "channels": len(info.channels)})
+        module.load_state_dict(load(content))
+    except WashiError:
+        raise
+    except Exception as error:
+        raise _broken(info.folder, f"its weights do not fit a network of kind {info.architecture}") from error
+    module = module.to(device).eval()
+
+    def run(latents: Array, **inputs: Array) -> Array:
+        with torch.inference_mode():
+            tensors = {name: torch.from_numpy(value).to(device) for name, value in inputs.items()}
+            return cast("Array", module(torch.from_numpy(latents).to(device), **tensors).cpu().numpy())
+
+    return _checked(info, run)
+
+
+def _checked(info: ModelInfo, run: Callable[..., Array]) -> Network:
+    """Try a network of one fixed size once: what it gives must have the stated shape and be within [0, 1]."""
+    if info.size is not None:
+        pictures = run(np.zeros((1, info.latent_dim), np.float32))
+        wanted = (1, len(info.channels), *info.size)
+        if np.shape(pictures) != wanted:
+            raise _broken(info.folder, f"its network gives {np.shape(pictures)} where its description says {wanted}")
+        if not np.isfinite(pictures).all() or pictures.min() < -1e-3 or pictures.max() > 1 + 1e-3:
+            raise _broken(info.folder, "its network gives values outside 0 to 1")
+    return run
+
+
+# Writing
+
+
+def write_bundle(folder: str | os.PathLike[str], description: Mapping[str, Any], files: Mapping[str, bytes]) -> ModelInfo:
+    """Write a bundle, whole or not at all; one of that name that was there is replaced at the end.
+
+    Args:
+        folder: the bundle's folder; its last part becomes the name.
+        description: `model.json` without "schema_version", "name" and "files".
+        files: content by file name.
+
+    Raises:
+        WashiError: a name or description that a reader would refuse, a place that can't be written.
+    """
+    target = Path(folder)
+    listed = {name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} for name, content in files.items()}
+    value = {"schema_version": SCHEMA_VERSION, "name": target.name, **description, "files": listed}
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    try:
+        for name, content in files.items():
+            (temporary / name).write_bytes(content)
+        (temporary / DESCRIPTION).write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        read_info(temporary)
+        os.chmod(temporary, 0o755)
+        _replace_folder(temporary, target)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return read_info(target)
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    if not target.exists():
+        os.replace(new, target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    os.replace(target, old / "bundle")
+    try:
+        os.replace(new, target)
+    except OSError:
+        os.replace(old / "bundle", target)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)

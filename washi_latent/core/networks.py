@@ -1,0 +1,65 @@
+"""The networks that a model bundle can name, in PyTorch.
+
+Imported late only: for `backend="torch"`, and by training. They live beside the engine, not in training/, because the
+extension ships the engine alone and a user's own PyTorch must be able to run any bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .errors import WashiError
+
+
+class DCGANGenerator(nn.Module):
+    """The generator of DCGAN (Radford, Metz and Chintala 2015): latent (N, Z) -> picture (N, C, 64, 64) in [0, 1].
+
+    A projection to 4x4 and four transposed convolutions of kernel 4 and stride 2, batch normalization and ReLU between,
+    tanh at the end.
+
+    Args:
+        latent_dim: Z, 100 in the paper.
+        features: channels before the last layer (ngf); 8 times as many at 4x4.
+        channels: C.
+    """
+
+    def __init__(self, latent_dim: int = 100, features: int = 64, channels: int = 3) -> None:
+        super().__init__()
+        widths = [features * 8, features * 4, features * 2, features]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, widths[0], 4, bias=False)]
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [nn.BatchNorm2d(before), nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
+        layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(), nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(N, Z) -> (N, C, 64, 64) in [0, 1]."""
+        return self.layers(latents[:, :, None, None]) * 0.5 + 0.5
+
+
+def _dcgan(options: dict[str, Any]) -> nn.Module:
+    return DCGANGenerator(int(options.get("latent_dim", 100)), int(options.get("features", 64)), int(options.get("channels", 3)))
+
+
+_BUILDERS: dict[str, Callable[[dict[str, Any]], nn.Module]] = {"dcgan": _dcgan}
+
+
+def build_generator(architecture: str, options: dict[str, Any]) -> nn.Module:
+    """The untrained generator that a bundle's `architecture` and `options` name, in evaluation mode.
+
+    Raises:
+        WashiError: an architecture that this version doesn't know.
+    """
+    if architecture not in _BUILDERS:
+        raise WashiError(f"this version knows no network named {architecture!r}: update Washi Latent, or choose a model of {', '.join(_BUILDERS)}")
+    return _BUILDERS[architecture](options).eval()
+
+
+def use_threads(threads: int | None) -> None:
+    """Let PyTorch use this many threads (None: as it likes)."""
+    if threads:
+        torch.set_num_threads(threads)

@@ -1,0 +1,514 @@
+"""The search: shine a light from where you stand, look at what it falls on, walk there (Satoh, Algorithm 1).
+
+A search is a value, `SearchState`: where it stood, what was shown there and what was picked, as a tree, so that a person
+can go back, forward, and off on another branch. It goes to JSON and back exactly. The same state, model and seed give the
+same pictures.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import WashiError
+from .images import resize, rgb
+from .models import ModelInfo
+from .representatives import METHODS, Method, Representatives, choose_representatives
+from .similarity import gray, mssim_matrix
+from .sphere import MAX_CONCENTRATION, sample_sphere
+
+Array = NDArray[np.float32]
+Latents = NDArray[np.float64]
+
+STATE_VERSION = 1
+COMPARED_EDGE = 64
+"""Textures are compared at this many pixels an edge: a step must answer while the artist looks."""
+
+MAX_SAMPLES = 4096
+
+
+class Model(Protocol):
+    """What a search needs of a model; `TextureModel` is one."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    @property
+    def latent_dim(self) -> int: ...
+
+    def generate(self, latents: ArrayLike, size: int | tuple[int, int] | None = None, seed: int = 0) -> Array: ...
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How a step looks around; each step keeps its own.
+
+    Attributes:
+        radius: r, how far the light reaches.
+        concentration: kappa, how narrow it is; 0 shines everywhere.
+        direction: mean direction: "last" step's, or "any" (of no matter where the concentration is 0).
+        samples: textures a step.
+        representatives: how many of them are shown.
+        method: how they are chosen (`METHODS`).
+        shell: bring candidates to the prior's shell, where the model was trained; off is the paper's.
+        step: how much of the way to the pick is walked: 1 to it, below 1 part of it, above 1 beyond.
+    """
+
+    radius: float = 7.0
+    concentration: float = 0.0
+    direction: str = "last"
+    samples: int = 50
+    representatives: int = 8
+    method: Method = "coverage"
+    shell: bool = True
+    step: float = 1.0
+
+    def __post_init__(self) -> None:
+        checks = (
+            (math.isfinite(self.radius) and 0 < self.radius <= 1e6, f"the radius is {self.radius}: choose a number above 0"),
+            (0 <= self.concentration <= MAX_CONCENTRATION, f"the concentration is {self.concentration}: choose 0 to {MAX_CONCENTRATION:.0e}"),
+            (self.direction in ("last", "any"), f"the direction is {self.direction!r}: choose last or any"),
+            (1 <= self.samples <= MAX_SAMPLES, f"{self.samples} samples were asked for: choose 1 to {MAX_SAMPLES}"),
+            (1 <= self.representatives <= self.samples, f"{self.representatives} representatives of {self.samples} samples were asked for: choose 1 to {self.samples}"),
+            (self.method in METHODS, f"there is no method {self.method!r}: choose from {', '.join(METHODS)}"),
+            (math.isfinite(self.step) and 0 < self.step <= 4, f"the step is {self.step}: choose above 0, at most 4"),
+        )
+        for holds, sentence in checks:
+            if not holds:
+                raise WashiError(sentence)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One place of a search.
+
+    Attributes:
+        parent: index of the node that the step came from; -1 for the first.
+        center: (dim,) where the search stands.
+        direction: (dim,) unit vector of the step that led here; zeros at the first node.
+        picked: index of the candidate of the parent that was picked; -1 for the first.
+        draw: which draw of candidates is shown here; "others" raises it.
+        picked_draw: which draw of the parent the pick was made from.
+        settings: how candidates are sampled here.
+    """
+
+    parent: int
+    center: tuple[float, ...]
+    direction: tuple[float, ...]
+    picked: int
+    draw: int
+    picked_draw: int
+    settings: SearchSettings
+
+
+@dataclass(frozen=True)
+class Favourite:
+    """A texture that was kept, by name."""
+
+    name: str
+    latent: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SearchState:
+    """All of a search, as a value.
+
+    Attributes:
+        model: name of the model.
+        seed: of every draw of candidates.
+        noise_seed: which sheet of each paper is shown, where the model has local noise; held fixed through a search.
+        nodes: the tree, in the order of their making.
+        current: index of the node where the search stands.
+        trail: where "forward" leads: for every node, the child last visited, or -1.
+        favourites: kept textures.
+    """
+
+    model: str
+    seed: int
+    noise_seed: int
+    nodes: tuple[Node, ...]
+    current: int = 0
+    trail: tuple[int, ...] = (-1,)
+    favourites: tuple[Favourite, ...] = ()
+
+    @property
+    def node(self) -> Node:
+        """Where the search stands."""
+        return self.nodes[self.current]
+
+    def path(self) -> list[int]:
+        """Indices of the nodes from the first to where the search stands."""
+        result = [self.current]
+        while (parent := self.nodes[result[-1]].parent) >= 0:
+            result.append(parent)
+        return result[::-1]
+
+    def children(self, index: int) -> list[int]:
+        """Indices of the nodes that were reached from a node."""
+        return [i for i, node in enumerate(self.nodes) if node.parent == index]
+
+    def to_json(self) -> str:
+        """As JSON; `from_json` gives an equal value."""
+        return json.dumps({"state_version": STATE_VERSION, **asdict(self)}, allow_nan=False)
+
+    @staticmethod
+    def from_json(text: str) -> SearchState:
+        """From JSON.
+
+        Raises:
+            WashiError: not a state, or an inconsistent one.
+        """
+        try:
+            value: Any = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise WashiError("this is not a saved search: its JSON can't be read") from error
+        return state_from_dict(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What the light fell on.
+
+    Attributes:
+        latents: (N, dim). images: (N, H, W, C) in [0, 1].
+        similarity: (N, N) MSSIM of the compared pictures.
+        representatives: chosen indices, labels, and a message or None.
+        node, draw: whose they are.
+    """
+
+    latents: Latents
+    images: Array
+    similarity: Array
+    representatives: Representatives
+    node: int
+    draw: int
+
+
+@dataclass
+class Search:
+    """A search of a model's latent space; holds a frozen `state` that every gesture replaces.
+
+    Args:
+        model: what is searched.
+        seed: the same seed, model and picks give the same pictures.
+        start: (dim,) where to stand first; None: the origin, from where the light falls on the whole shell (Fig. 3a).
+        settings: of the first step.
+        settings_after: of the steps after it; None: nearer around each pick (Fig. 3b), see `default_settings`.
+        noise_seed: which sheet of each paper.
+        size: edge of the pictures in pixels, where the model makes any; None: 128, or the model's own.
+        state: go on from here instead.
+
+    Raises:
+        WashiError: a start of another dimension, a state of another model.
+    """
+
+    model: Model
+    seed: int = 0
+    start: ArrayLike | None = None
+    settings: SearchSettings | None = None
+    settings_after: SearchSettings | None = None
+    noise_seed: int = 0
+    size: int | None = None
+    state: SearchState = field(default=cast("SearchState", None))
+    _cache: dict[tuple[int, int], Candidates] = field(default_factory=dict[tuple[int, int], "Candidates"], repr=False)
+
+    def __post_init__(self) -> None:
+        first, after = default_settings(self.model)
+        self.settings_after = self.settings_after or (replace(self.settings, concentration=after.concentration, radius=after.radius) if self.settings else after)
+        if self.state is None:  # pyright: ignore[reportUnnecessaryComparison]
+            center = self._point(np.zeros(self.model.latent_dim) if self.start is None else self.start)
+            zeros = (0.0,) * self.model.latent_dim
+            self.state = SearchState(self.model.info.name, self.seed, self.noise_seed, (Node(-1, center, zeros, -1, 0, 0, self.settings or first),))
+        _check_state(self.state, self.model)
+        self.seed, self.noise_seed = self.state.seed, self.state.noise_seed
+
+    # Looking
+
+    def sample(self) -> Candidates:
+        """Sample textures around where the search stands and choose representatives (Algorithm 1, steps 2 and 3)."""
+        key = self.state.current, self.state.node.draw
+        if key not in self._cache:
+            self._cache.clear()  # pictures are large, and the same state makes them again
+            self._cache[key] = self._look(*key)
+        return self._cache[key]
+
+    def _look(self, index: int, draw: int) -> Candidates:
+        node = self.state.nodes[index]
+        settings = node.settings
+        rng = np.random.default_rng([self.state.seed, index, draw])
+        latents = candidate_latents(np.asarray(node.center), np.asarray(node.direction), settings, rng, self.model.info.prior_radius)
+        images = self.model.generate(latents, self._edge(), self.state.noise_seed)
+        similarity = mssim_matrix(compared(images))
+        chosen = choose_representatives(similarity, settings.representatives, settings.method, rng)
+        return Candidates(latents, images, similarity, chosen, index, draw)
+
+    def picture(self, latent: ArrayLike | None = None) -> Array:
+        """The texture of a latent, or of where the search stands: (H, W, C)."""
+        return self.model.generate(self.state.node.center if latent is None else latent, self._edge(), self.state.noise_seed)[0]
+
+    def _edge(self) -> int | None:
+        return None if self.model.info.size is not None else (self.size or 128)
+
+    # Walking
+
+    def pick(self, index: int, settings: SearchSettings | None = None) -> SearchState:
+        """Pick a candidate: r v_S = p_S - c is the direction, p_S the next centre (Algorithm 1, step 4).
+
+        Args:
+            index: of the candidate among all samples (not among the representatives).
+            settings: of the next step; None: those of this one, or of the steps after the first.
+
+        Raises:
+            WashiError: no such candidate.
+        """
+        candidates = self.sample()
+        if not 0 <= index < len(candidates.latents):
+            raise WashiError(f"there is no candidate {index}: pick one from 0 to {len(candidates.latents) - 1}")
+        node = self.state.node
+        center = np.asarray(node.center)
+        way = candidates.latents[index] - center
+        length = float(np.linalg.norm(way))
+        direction = way / length if length > 0 else np.zeros_like(way)
+        target = center + node.settings.step * way
+        following = settings or (node.settings if node.parent >= 0 else self.settings_after) or node.settings
+        return self._grow(Node(self.state.current, _tuple(target), _tuple(direction), index, 0, candidates.draw, following))
+
+    def step_to(self, latent: ArrayLike, settings: SearchSettings | None = None) -> SearchState:
+        """Walk to any latent: a favourite, or one found from a picture."""
+        target = np.asarray(self._point(latent))
+        way = target - np.asarray(self.state.node.center)
+        length = float(np.linalg.norm(way))
+        node = self.state.node
+        following = settings or (node.settings if node.parent >= 0 else self.settings_after) or node.settings
+        return self._grow(Node(self.state.current, _tuple(target), _tuple(way / length if length > 0 else way), -1, 0, 0, following))
+
+    def others(self) -> SearchState:
+        """Another draw of candidates at the same place."""
+        return self._change(draw=self.state.node.draw + 1)
+
+    def adjust(self, settings: SearchSettings) -> SearchState:
+        """Look around the same place with other settings (Algorithm 1: none suits, change c, r, d or kappa)."""
+        self._cache.clear()
+        return self._change(settings=settings)
+
+    def back(self) -> SearchState:
+        """To where the last step came from.
+
+        Raises:
+            WashiError: at the first place.
+        """
+        if self.state.node.parent < 0:
+            raise WashiError("this is where the search began: there is nothing to go back to")
+        return self.jump(self.state.node.parent)
+
+    def forward(self) -> SearchState:
+        """To where `back` came from.
+
+        Raises:
+            WashiError: nothing ahead.
+        """
+        ahead = self.state.trail[self.state.current]
+        if ahead < 0:
+            raise WashiError("there is nothing ahead: pick a texture to go on")
+        return self.jump(ahead)
+
+    def jump(self, index: int) -> SearchState:
+        """To any place of the search; what was done elsewhere stays.
+
+        Raises:
+            WashiError: no such place.
+        """
+        if not 0 <= index < len(self.state.nodes):
+            raise WashiError(f"this search has no place {index}: choose 0 to {len(self.state.nodes) - 1}")
+        trail = list(self.state.trail)
+        moved = replace(self.state, current=index)
+        for parent, child in zip(moved.path(), moved.path()[1:], strict=False):
+            trail[parent] = child
+        self.state = replace(moved, trail=tuple(trail))
+        return self.state
+
+    # Keeping
+
+    def keep(self, name: str, latent: ArrayLike | None = None) -> SearchState:
+        """Keep a latent (None: where the search stands) as a favourite; one of that name is replaced."""
+        if not name.strip():
+            raise WashiError("a favourite needs a name: give it one")
+        kept = Favourite(name, self.state.node.center if latent is None else self._point(latent))
+        others = tuple(f for f in self.state.favourites if f.name != name)
+        self.state = replace(self.state, favourites=(*others, kept))
+        return self.state
+
+    def forget(self, name: str) -> SearchState:
+        """Let a favourite go.
+
+        Raises:
+            WashiError: none of that name.
+        """
+        self.favourite(name)
+        self.state = replace(self.state, favourites=tuple(f for f in self.state.favourites if f.name != name))
+        return self.state
+
+    def favourite(self, name: str) -> Latents:
+        """The latent of a favourite, or a `WashiError`."""
+        for kept in self.state.favourites:
+            if kept.name == name:
+                return np.asarray(kept.latent)
+        raise WashiError(f"there is no favourite {name!r}: choose from {', '.join(f.name for f in self.state.favourites) or 'none'}")
+
+    def _grow(self, node: Node) -> SearchState:
+        trail = list(self.state.trail)
+        trail[self.state.current] = len(self.state.nodes)
+        self.state = replace(self.state, nodes=(*self.state.nodes, node), current=len(self.state.nodes), trail=(*trail, -1))
+        return self.state
+
+    def _change(self, **changes: Any) -> SearchState:
+        nodes = list(self.state.nodes)
+        nodes[self.state.current] = replace(self.state.node, **changes)
+        self.state = replace(self.state, nodes=tuple(nodes))
+        return self.state
+
+    def _point(self, latent: ArrayLike) -> tuple[float, ...]:
+        point = np.asarray(latent, np.float64)
+        if point.shape != (self.model.latent_dim,) or not np.isfinite(point).all():
+            raise WashiError(f"a latent of shape {point.shape} or with values that are not numbers was given: this model needs {self.model.latent_dim} numbers")
+        return _tuple(point)
+
+
+def default_settings(model: Model) -> tuple[SearchSettings, SearchSettings]:
+    """Settings of the first step (the light shines everywhere) and of those after it (around the pick, Fig. 3)."""
+    scale = model.info.prior_radius / 10  # the paper's numbers are for 100 dimensions
+    return SearchSettings(radius=7.0 * scale, concentration=0.0), SearchSettings(radius=5.0 * scale, concentration=0.0, direction="any")
+
+
+def candidate_latents(center: Latents, direction: Latents, settings: SearchSettings, rng: np.random.Generator, prior_radius: float) -> Latents:
+    """Points on the sphere around a centre, brought to the prior's shell where the settings say so.
+
+    Args:
+        center, direction: (dim,); a direction of zeros leaves the light without a mean direction.
+        settings: radius, concentration, direction, samples, shell.
+        rng: source of randomness.
+        prior_radius: norm of the prior's shell.
+
+    Returns:
+        (samples, dim) float64.
+    """
+    concentration, mean = settings.concentration, direction
+    if settings.direction == "any" or not mean.any():
+        mean = rng.standard_normal(len(center))
+    points = sample_sphere(center, settings.radius, mean, concentration, settings.samples, rng)
+    if not settings.shell:
+        return points
+    norms = np.linalg.norm(points, axis=1, keepdims=True)
+    return points / np.maximum(norms, 1e-12) * prior_radius
+
+
+def compared(images: ArrayLike) -> Array:
+    """What textures are compared by: gray pictures (N, H, W) of at most `COMPARED_EDGE` pixels, of (N, H, W, C).
+
+    Larger ones are cut, not shrunk, at twice that size and then halved: fibres must stay visible to the similarity.
+    """
+    pictures = gray(images)
+    edge = min(pictures.shape[1:])
+    if edge <= COMPARED_EDGE:
+        return pictures
+    halved = min(edge, 2 * COMPARED_EDGE) // 2 * 2
+    part = pictures[:, :halved, :halved]
+    return part.reshape(len(part), halved // 2, 2, halved // 2, 2).mean((2, 4))
+
+
+def rank_by_picture(images: ArrayLike, target: ArrayLike) -> NDArray[np.intp]:
+    """Indices of textures (N, H, W, C), the one that looks most like a picture (h, w, 3) first: MSSIM, and mean colour."""
+    textures = np.asarray(images, np.float32)
+    height, width = textures.shape[1:3]
+    wanted = resize(_square(rgb(target)), height, width)
+    structure = mssim_matrix(gray(textures), gray(wanted)[None])[:, 0]
+    colors = np.stack([rgb(t) for t in textures]).mean((1, 2))
+    distance = np.linalg.norm(colors - wanted.mean((0, 1)), axis=1)
+    return np.argsort(-(structure - 2.0 * distance), kind="stable")
+
+
+def _square(picture: Array) -> Array:
+    edge = min(picture.shape[:2])
+    y, x = ((n - edge) // 2 for n in picture.shape[:2])
+    return picture[y : y + edge, x : x + edge]
+
+
+# JSON
+
+
+def state_from_dict(value: Any) -> SearchState:
+    """A state from what JSON gave; strict.
+
+    Raises:
+        WashiError: not a state, or an inconsistent one.
+    """
+    try:
+        if value["state_version"] != STATE_VERSION:
+            raise WashiError(f"this search was saved in version {value['state_version']!r} and this program reads {STATE_VERSION}: update Washi Latent")
+        nodes = tuple(_node(item) for item in value["nodes"])
+        favourites = tuple(Favourite(_text(f["name"]), _numbers(f["latent"])) for f in value["favourites"])
+        state = SearchState(_text(value["model"]), _whole(value["seed"]), _whole(value["noise_seed"]), nodes, _whole(value["current"]), tuple(_whole(i) for i in value["trail"]), favourites)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, WashiError):
+            raise
+        raise WashiError("this is not a saved search: parts are missing or of the wrong type") from error
+    _check_tree(state)
+    return state
+
+
+def _node(item: Mapping[str, Any]) -> Node:
+    known = {f.name for f in fields(SearchSettings)}
+    given = dict(item["settings"])
+    if set(given) != known:
+        raise WashiError("this is not a saved search: a step's settings are not those of this version")
+    numbers = {f: float(given[f]) for f in ("radius", "concentration", "step")}
+    if type(given["shell"]) is not bool:
+        raise TypeError("shell")
+    settings = SearchSettings(**{**given, **numbers, "samples": _whole(given["samples"]), "representatives": _whole(given["representatives"])})
+    return Node(_whole(item["parent"]), _numbers(item["center"]), _numbers(item["direction"]), _whole(item["picked"]), _whole(item["draw"]), _whole(item["picked_draw"]), settings)
+
+
+def _check_tree(state: SearchState) -> None:
+    count = len(state.nodes)
+    dims = {len(n.center) for n in state.nodes} | {len(n.direction) for n in state.nodes} | {len(f.latent) for f in state.favourites}
+    ordered = all((-1 if i == 0 else 0) <= n.parent < max(i, 1) and (i > 0 or n.parent == -1) for i, n in enumerate(state.nodes))
+    trail = len(state.trail) == count and all(-1 <= t < count and (t < 0 or state.nodes[t].parent == i) for i, t in enumerate(state.trail))
+    if not (count and ordered and trail and 0 <= state.current < count and len(dims) == 1 and state.seed >= 0 and state.noise_seed >= 0 and all(n.draw >= 0 for n in state.nodes)):
+        raise WashiError("this is not a saved search: its steps contradict one another")
+
+
+def _check_state(state: SearchState, model: Model) -> None:
+    _check_tree(state)
+    if state.model != model.info.name:
+        raise WashiError(f"this search was made with the model {state.model!r}, not {model.info.name!r}: load that model")
+    if len(state.node.center) != model.latent_dim:
+        raise WashiError(f"this search has {len(state.node.center)} dimensions and the model {model.info.name} {model.latent_dim}: load the model it was made with")
+
+
+def _numbers(values: Sequence[Any]) -> tuple[float, ...]:
+    result = tuple(float(v) for v in values if type(v) in (int, float))
+    if len(result) != len(values) or not all(map(math.isfinite, result)):
+        raise ValueError("not finite numbers")
+    return result
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError("not a whole number")
+    return value
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise TypeError("not a text")
+    return value
+
+
+def _tuple(vector: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(float(v) for v in vector)

@@ -1,0 +1,163 @@
+"""Patches to learn from: cut from simulated sheets, or from anybody's photographs.
+
+A patch is 64x64 RGB. From the simulation it shows 6.4 to 13 mm, so that single fibres are seen; it is cut anywhere from a
+periodic sheet and reduced with an area filter. Held-out patches come from sheets of their own, never from a sheet that
+was trained on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ..core.errors import WashiError
+
+PATCH = 64
+PATCH_MM = (6.4, 13.0)
+SHEET = 512
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
+
+Patches8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """Training and held-out patches.
+
+    Attributes:
+        train, held_out: (N, 64, 64, 3) uint8.
+        train_kinds, held_out_kinds: (N,) index into `kinds` of the sheet a patch was cut from.
+        kinds: names; one name, "photograph", for pictures.
+    """
+
+    train: Patches8
+    held_out: Patches8
+    train_kinds: NDArray[np.int16]
+    held_out_kinds: NDArray[np.int16]
+    kinds: tuple[str, ...]
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays, so that `load_patches` finds them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("train", "held_out", "train_kinds", "held_out_kinds"):
+            np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
+        (folder / "kinds.json").write_text(json.dumps(self.kinds), encoding="utf-8")
+
+
+def load_patches(folder: Path) -> Patches:
+    """Read what `Patches.save` wrote."""
+    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("train", "held_out", "train_kinds", "held_out_kinds")}
+    return Patches(**arrays, kinds=tuple(json.loads((folder / "kinds.json").read_text(encoding="utf-8"))))
+
+
+def sheet_kinds(sheets: int, seed: int) -> list[str]:
+    """Which sheets to make: a third of every kind in turn, two thirds mixtures as a paper shop would have them."""
+    from .washi import KINDS, random_kind
+
+    rng = np.random.default_rng(seed)
+    return [KINDS[i // 3 % len(KINDS)] if i % 3 == 0 else random_kind(rng) for i in range(sheets)]
+
+
+def cut_patches(sheet: NDArray[np.float32], count: int, millimetres_per_pixel: float, rng: np.random.Generator) -> Patches8:
+    """Cut patches anywhere from a periodic sheet (H, W, 3) in [0, 1], at random widths within `PATCH_MM`."""
+    result = np.empty((count, PATCH, PATCH, 3), np.uint8)
+    for i in range(count):
+        edge = max(PATCH, round(rng.uniform(*PATCH_MM) / millimetres_per_pixel))
+        y, x = (rng.integers(0, n) for n in sheet.shape[:2])
+        rows, columns = (y + np.arange(edge)) % sheet.shape[0], (x + np.arange(edge)) % sheet.shape[1]
+        result[i] = _reduced(sheet[np.ix_(rows, columns)])
+    return result
+
+
+def simulated_patches(sheets: int = 420, patches_per_sheet: int = 60, seed: int = 0, jobs: int = 2, progress: Callable[[int, int], None] | None = None) -> Patches:
+    """Patches of simulated sheets of all kinds.
+
+    Args:
+        sheets: sheets to make; every tenth is held out.
+        patches_per_sheet: cut from each.
+        seed: the same arguments give the same patches.
+        jobs: processes.
+        progress: called with (done, all).
+    """
+    names = sheet_kinds(sheets, seed)
+    kinds = tuple(dict.fromkeys(names))
+    work = (delayed(_sheet_patches)(kind, seed * 100_003 + i, patches_per_sheet) for i, kind in enumerate(names))
+    cut: list[Patches8] = []
+    for patches in Parallel(n_jobs=jobs, return_as="generator")(work):
+        cut.append(patches)
+        if progress:
+            progress(len(cut), sheets)
+    index = np.repeat([kinds.index(name) for name in names], patches_per_sheet).astype(np.int16)
+    held = np.repeat(np.arange(sheets) % 10 == 9, patches_per_sheet)
+    every = np.concatenate(cut)
+    return Patches(every[~held], every[held], index[~held], index[held], kinds)
+
+
+def photograph_patches(folder: Path, count: int = 20_000, seed: int = 0) -> Patches:
+    """Patches of the photographs in a folder, cut at random scales; one picture in ten (if there are ten) is held out.
+
+    Raises:
+        WashiError: no folder, no readable picture, none of at least 64 pixels.
+    """
+    pictures = list(_read_pictures(folder))
+    rng = np.random.default_rng(seed)
+    held_pictures = pictures[9::10] or pictures
+    train_pictures = [p for i, p in enumerate(pictures) if i % 10 != 9]
+
+    def cut(source: list[NDArray[np.float32]], n: int) -> Patches8:
+        return np.stack([_cut_photograph(source[int(rng.integers(len(source)))], rng) for _ in range(n)])
+
+    train, held = cut(train_pictures, count), cut(held_pictures, max(256, count // 10))
+    return Patches(train, held, np.zeros(len(train), np.int16), np.zeros(len(held), np.int16), ("photograph",))
+
+
+def _sheet_patches(kind: str, seed: int, count: int) -> Patches8:
+    from .washi import synthesize
+
+    sheet = synthesize(kind, SHEET, seed)
+    rng = np.random.default_rng(seed + 1)
+    lights = rng.normal(120, 12), rng.uniform(0.5, 0.9)
+    return cut_patches(sheet.scan(float(np.radians(lights[0])), float(lights[1])), count, sheet.millimetres_per_pixel, rng)
+
+
+def _read_pictures(folder: Path) -> Iterator[NDArray[np.float32]]:
+    if not folder.is_dir():
+        raise WashiError(f"there is no folder {folder}: give the folder that holds your photographs")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
+    if not files:
+        raise WashiError(f"the folder {folder} holds no pictures: put PNG, JPEG, TIFF or WebP photographs there")
+    small, broken, good = [], [], 0
+    for path in files:
+        try:
+            with Image.open(path) as picture:
+                array = np.asarray(picture.convert("RGB"), np.float32) / 255
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+            broken.append(path.name)
+            continue
+        if min(array.shape[:2]) < PATCH:
+            small.append(path.name)
+            continue
+        good += 1
+        yield array
+    if good == 0:
+        why = f"{len(small)} smaller than {PATCH} pixels, {len(broken)} unreadable (first: {(small + broken)[0]})"
+        raise WashiError(f"no picture in {folder} can be used: {why}; add photographs of at least {PATCH} x {PATCH} pixels")
+
+
+def _cut_photograph(picture: NDArray[np.float32], rng: np.random.Generator) -> Patches8:
+    edge = int(rng.integers(PATCH, min(2 * PATCH, *picture.shape[:2]) + 1))
+    y, x = (int(rng.integers(0, n - edge + 1)) for n in picture.shape[:2])
+    return _reduced(picture[y : y + edge, x : x + edge])
+
+
+def _reduced(crop: NDArray[np.float32]) -> Patches8:
+    """A square crop at PATCH pixels, by Pillow's area-weighted cubic filter, in floating point."""
+    planes = [np.asarray(Image.fromarray(np.ascontiguousarray(crop[..., c])).resize((PATCH, PATCH), Image.Resampling.BICUBIC)) for c in range(3)]
+    return np.clip(np.stack(planes, -1) * 255 + 0.5, 0, 255).astype(np.uint8)
