@@ -5,6 +5,10 @@ is newer: the non-saturating logistic loss with R1 on real pictures (Mescheder 2
 (Karras 2018), an average of the generator's weights (Yazici 2019), and augmentation by turns, flips and small shifts of
 brightness in front of the discriminator (Karras 2020), which are textures' own symmetries.
 
+A GAN alone needs long to find the colours and forms of its data. So the generator first learns as the decoder of a
+variational autoencoder (Kingma and Welling 2014), and that loss goes on beside the adversarial one (Larsen 2016), which
+keeps every kind of paper reachable; the encoder finds a latent for a picture.
+
 Washi lives within a tenth of the tonal range while its colours span all of it. So the discriminator sees every picture
 twice: as it is, and as the contrast of its fine structure alone.
 """
@@ -23,7 +27,9 @@ from torch.nn import functional as F
 from ..core.networks import DCGANGenerator
 from .data import Patches
 
-R1_GAMMA, R1_EVERY = 0.4, 8
+R1_GAMMA, R1_EVERY = 1.0, 8
+WARM_UP, RECONSTRUCT_EVERY = 700, 3
+RECONSTRUCTION_WEIGHT, WARM_RATE, LATER_RATE = 400.0, 5e-4, 3e-5
 DETAIL_GAIN, COLOR_GAIN = 14.0, 2.0
 
 
@@ -44,6 +50,24 @@ class Discriminator(nn.Module):
             x = F.leaky_relu(stage(x), 0.2)
         x = F.leaky_relu(self.last(torch.cat([x, _batch_deviation(x)], 1)), 0.2)
         return self.logit(x.mean((2, 3))).squeeze(1)
+
+
+class Encoder(nn.Module):
+    """Picture -> mean and log variance of its latent."""
+
+    def __init__(self, features: int = 32, channels: int = 3, latent_dim: int = 100) -> None:
+        super().__init__()
+        widths = [channels * 2, features, features * 2, features * 4, features * 8]
+        self.stages = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1, padding_mode="reflect") for a, b in zip(widths, widths[1:], strict=False))
+        self.out = nn.Linear(widths[-1] * 16, latent_dim * 2)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, 64, 64) in [0, 1] -> two (N, Z)."""
+        x = two_views(pictures)
+        for stage in self.stages:
+            x = F.leaky_relu(stage(x), 0.2)
+        mean, log_variance = self.out(x.flatten(1)).chunk(2, 1)
+        return mean, log_variance.clamp(-8, 2)
 
 
 def two_views(pictures: Tensor) -> Tensor:
@@ -85,24 +109,45 @@ class DCGANTrainer:
         self.options: dict[str, Any] = {"latent_dim": 100, "features": features, "channels": 3}
         self.generator = DCGANGenerator(100, features, 3).to(memory_format=torch.channels_last)
         self.discriminator = Discriminator(discriminator_features).to(memory_format=torch.channels_last)
-        for module in [*self.generator.modules(), *self.discriminator.modules()]:
+        self.encoder = Encoder().to(memory_format=torch.channels_last)
+        for module in [*self.generator.modules(), *self.discriminator.modules(), *self.encoder.modules()]:
             _initialize(module)
+        _start_at_mean_color(self.generator, patches)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.opt_g = torch.optim.Adam(self.generator.parameters(), 2e-4, (0.5, 0.99))
         self.opt_d = torch.optim.Adam(self.discriminator.parameters(), 2e-4, (0.5, 0.99))
+        self.opt_e = torch.optim.Adam([*self.encoder.parameters(), *self.generator.parameters()], 5e-4, (0.9, 0.99))
         self.random = torch.Generator().manual_seed(seed)
         self.iteration = 0
 
     def step(self) -> dict[str, float]:
-        """One step of both networks; the losses by name."""
+        """One step of the networks; the losses by name."""
         self.generator.train()
-        fake = self.generator(self._latents(self.batch))
-        real = self._real()
-        loss_d = self._step_discriminator(real, fake.detach())
-        loss_g = self._step_generator(fake)
+        losses: dict[str, float] = {}
+        warming = self.iteration < WARM_UP
+        if warming or self.iteration % RECONSTRUCT_EVERY == 0:
+            losses["reconstruction"] = self._step_autoencoder(WARM_RATE if warming else LATER_RATE)
+        if not warming:
+            fake = self.generator(self._latents(self.batch))
+            losses["discriminator"] = self._step_discriminator(self._real(), fake.detach())
+            losses["generator"] = self._step_generator(fake)
         self.iteration += 1
         self._average()
-        return {"discriminator": loss_d, "generator": loss_g}
+        return losses
+
+    def _step_autoencoder(self, rate: float) -> float:
+        """One step of the variational autoencoder: alone at first, a gentle pull beside the adversarial loss later."""
+        real = augment(self._real(), self.random)
+        mean, log_variance = self.encoder(real)
+        latents = mean + torch.randn(mean.shape, generator=self.random) * (log_variance / 2).exp()
+        error = (two_views(self.generator(latents)) - two_views(real)).abs().mean()
+        divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        self.opt_e.zero_grad(set_to_none=True)
+        (RECONSTRUCTION_WEIGHT * error + divergence).backward()
+        for group in self.opt_e.param_groups:
+            group["lr"] = rate
+        self.opt_e.step()
+        return float(error.detach())
 
     def _step_discriminator(self, real: Tensor, fake: Tensor) -> float:
         real, fake = augment(real, self.random), augment(fake, self.random)
@@ -129,7 +174,7 @@ class DCGANTrainer:
         return float(loss.detach())
 
     def _average(self) -> None:
-        decay = min(0.998, (1 + self.iteration) / (10 + self.iteration))
+        decay = min(0.996, (1 + self.iteration) / (10 + self.iteration))
         with torch.no_grad():
             for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
                 mean.lerp_(now, 1 - decay)
@@ -171,15 +216,22 @@ class DCGANTrainer:
         """Everything needed to go on, tensors and numbers only."""
         return {
             "generator": self.generator.state_dict(), "discriminator": self.discriminator.state_dict(), "average": self.average.state_dict(),
-            "opt_g": self.opt_g.state_dict(), "opt_d": self.opt_d.state_dict(), "random": self.random.get_state(), "iteration": self.iteration,
+            "encoder": self.encoder.state_dict(), "opt_e": self.opt_e.state_dict(), "opt_g": self.opt_g.state_dict(), "opt_d": self.opt_d.state_dict(), "random": self.random.get_state(), "iteration": self.iteration,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state()`."""
-        for name in ("generator", "discriminator", "average", "opt_g", "opt_d"):
+        for name in ("generator", "discriminator", "encoder", "average", "opt_g", "opt_d", "opt_e"):
             getattr(self, name).load_state_dict(state[name])
         self.random.set_state(state["random"])
         self.iteration = int(state["iteration"])
+
+
+def _start_at_mean_color(generator: DCGANGenerator, patches: Patches) -> None:
+    mean = torch.from_numpy(patches.train[:: max(1, len(patches.train) // 2000)].mean((0, 1, 2)) / 255).float()
+    last = [m for m in generator.modules() if isinstance(m, nn.ConvTranspose2d)][-1]
+    with torch.no_grad():
+        last.bias.copy_(torch.atanh((mean * 2 - 1).clamp(-0.98, 0.98)))  # type: ignore[union-attr]
 
 
 def _initialize(module: nn.Module) -> None:
