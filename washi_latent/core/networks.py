@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn import functional as F
 
 from .errors import WashiError
 
@@ -18,34 +20,66 @@ from .errors import WashiError
 class DCGANGenerator(nn.Module):
     """The generator of DCGAN (Radford, Metz and Chintala 2015): latent (N, Z) -> picture (N, C, 64, 64) in [0, 1].
 
-    A projection to 4x4 and four transposed convolutions of kernel 4 and stride 2, batch normalization and ReLU between,
-    tanh at the end.
+    A projection to 4x4 and four transposed convolutions of kernel 4 and stride 2, batch normalization and ReLU between.
+
+    In place of tanh the last layer makes colours in the data's own axes: paper's colours span most of [0, 1] while its
+    structure spans a tenth of that, so what is finer than `SMOOTH` pixels is scaled down by `detail`, and `color_mix` and
+    `color_mean` (saved with the weights) lead from decorrelated colours to red, green and blue.
 
     Args:
         latent_dim: Z, 100 in the paper.
         features: channels before the last layer (ngf); 8 times as many at 4x4.
         channels: C.
+        detail: contrast of fine structure against that of colours, in (0, 1].
     """
 
-    def __init__(self, latent_dim: int = 100, features: int = 64, channels: int = 3) -> None:
+    SMOOTH = 9
+
+    color_mean: Tensor
+    color_mix: Tensor
+
+    def __init__(self, latent_dim: int = 100, features: int = 64, channels: int = 3, detail: float = 1.0) -> None:
         super().__init__()
         widths = [features * 8, features * 4, features * 2, features]
         layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, widths[0], 4, bias=False)]
         for before, after in zip(widths, widths[1:], strict=False):
             layers += [nn.BatchNorm2d(before), nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
-        layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(), nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh()]
+        layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(), nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1)]
         self.layers = nn.Sequential(*layers)
+        self.detail = detail
+        self.register_buffer("color_mean", torch.full((channels,), 0.5))
+        self.register_buffer("color_mix", torch.eye(channels) * 0.5)
 
     def forward(self, latents: Tensor) -> Tensor:
         """(N, Z) -> (N, C, 64, 64) in [0, 1]."""
-        return self.layers(latents[:, :, None, None]) * 0.5 + 0.5
+        return self.to_picture(self.decorrelated(latents)).clamp(0, 1)
+
+    def decorrelated(self, latents: Tensor) -> Tensor:
+        """(N, Z) -> (N, C, 64, 64) along the data's colour axes, mean about 0 and variance about 1: what training sees."""
+        raw = self.layers(latents[:, :, None, None])
+        smooth = local_mean(raw, self.SMOOTH)
+        return smooth + (raw - smooth) * self.detail
+
+    def to_picture(self, decorrelated: Tensor) -> Tensor:
+        """Colour axes to red, green and blue, not clipped."""
+        return F.conv2d(decorrelated, self.color_mix[:, :, None, None], self.color_mean)
+
+    def from_picture(self, picture: Tensor) -> Tensor:
+        """The inverse of `to_picture`."""
+        inverse = torch.linalg.inv(self.color_mix)
+        return F.conv2d(picture - self.color_mean[:, None, None], inverse[:, :, None, None])
+
+
+def local_mean(pictures: Tensor, edge: int) -> Tensor:
+    """The mean over the square of `edge` pixels around each pixel, cut at the border; (N, C, H, W) both."""
+    return F.avg_pool2d(pictures, edge, 1, edge // 2, count_include_pad=False)
 
 
 def _dcgan(options: dict[str, Any]) -> nn.Module:
-    return DCGANGenerator(int(options.get("latent_dim", 100)), int(options.get("features", 64)), int(options.get("channels", 3)))
+    return DCGANGenerator(int(options.get("latent_dim", 100)), int(options.get("features", 64)), int(options.get("channels", 3)), float(options.get("detail", 1.0)))
 
 
-_BUILDERS: dict[str, Callable[[dict[str, Any]], nn.Module]] = {"dcgan": _dcgan}
+_BUILDERS: dict[str, Callable[[dict[str, Any]], nn.Module]] = {"dcgan": _dcgan, "sheet": _sheet}
 
 
 def build_generator(architecture: str, options: dict[str, Any]) -> nn.Module:
