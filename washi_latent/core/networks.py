@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn import functional as F
 
+from . import sheet_network
 from .errors import WashiError
 
 
@@ -79,7 +79,7 @@ def _dcgan(options: dict[str, Any]) -> nn.Module:
     return DCGANGenerator(int(options.get("latent_dim", 100)), int(options.get("features", 64)), int(options.get("channels", 3)), float(options.get("detail", 1.0)))
 
 
-_BUILDERS: dict[str, Callable[[dict[str, Any]], nn.Module]] = {"dcgan": _dcgan, "sheet": _sheet}
+_BUILDERS: dict[str, Callable[[dict[str, Any]], nn.Module]] = {"dcgan": _dcgan, "sheet": sheet_network.build}
 
 
 def build_generator(architecture: str, options: dict[str, Any]) -> nn.Module:

@@ -1,0 +1,51 @@
+"""The generator of seamless sheets, in PyTorch. Imported late only, as `networks`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class SheetGenerator(nn.Module):
+    """Composes fields of fibres, clouds and marks into paper, at full resolution, any size.
+
+    The latent mixes the fields anew for every paper (a 1x1 convolution whose weights it gives), and scales and shifts every
+    layer after that (FiLM, Perez 2018). Convolutions pad with nothing: the caller pads the fields around their border,
+    so that the sheet is as periodic as they are, and pieces of a large sheet join exactly.
+
+    Args:
+        latent_dim: Z. fields: number of fields. features: width. channels: 5 (colour, height, opacity) or 3.
+    """
+
+    MARGIN = 3
+    """Pixels of fields that are needed around the sheet."""
+
+    def __init__(self, latent_dim: int = 100, fields: int = 24, features: int = 32, channels: int = 5) -> None:
+        super().__init__()
+        self.fields, self.features = fields, features
+        self.mapping = nn.Sequential(nn.Linear(latent_dim, 160), nn.LeakyReLU(0.2), nn.Linear(160, 160), nn.LeakyReLU(0.2))
+        self.mix = nn.Linear(160, features * (fields + 1))
+        self.convolutions = nn.ModuleList(nn.Conv2d(features, features, 3) for _ in range(self.MARGIN))
+        self.styles = nn.ModuleList(nn.Linear(160, features * 2) for _ in range(self.MARGIN + 1))
+        self.join = nn.Conv2d(features, features, 1)
+        self.out = nn.Conv2d(features, channels, 1)
+        self.base = nn.Linear(160, channels)
+
+    def forward(self, latent: Tensor, fields: Tensor) -> Tensor:
+        """(N, Z) and (1 or N, F, H + 6, W + 6) -> (N, C, H, W) in [0, 1]."""
+        style = self.mapping(latent)
+        weights = self.mix(style).view(-1, self.features, self.fields + 1)
+        mixed = weights[:, :, :-1] @ fields.flatten(2) + weights[:, :, -1:]
+        x = F.leaky_relu(mixed.view(-1, self.features, fields.shape[2], fields.shape[3]), 0.2)
+        for convolution, change in zip([*self.convolutions, self.join], self.styles, strict=True):
+            scale, shift = change(style)[:, :, None, None].chunk(2, 1)
+            x = F.silu(convolution(x) * (1 + scale) + shift)
+        return torch.sigmoid(self.out(x) + self.base(style)[:, :, None, None])
+
+
+def build(options: dict[str, Any]) -> nn.Module:
+    """The untrained generator of a bundle's options."""
+    return SheetGenerator(int(options.get("latent_dim", 100)), int(options["fields"]), int(options.get("features", 32)), int(options.get("channels", 5)))
