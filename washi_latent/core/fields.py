@@ -13,7 +13,9 @@ variance (Heitz and Neyret 2018), so that no repetition shows. Lengths are in mi
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,26 +76,25 @@ class Pen(Protocol):
         ...
 
 
-def draw_fields(height: int, width: int, seed: int, tile: NDArray[np.uint8]) -> Array:
+def draw_fields(height: int, width: int, seed: int, tile: NDArray[np.uint8], dtype: type[np.floating[Any]] = np.float32) -> NDArray[Any]:
     """Draw every field of one sheet.
 
     Args:
         height, width: pixels, 32 and above.
         seed: the same size and seed give the same fields.
         tile: (2, T, T) uint8, fine long and short fibres: 128 is the mean, 24 levels a standard deviation.
+        dtype: float16 halves the memory of a large sheet.
 
     Returns:
-        (len(FIELD_NAMES), height, width) float32; each periodic in both directions.
+        (len(FIELD_NAMES), height, width) of `dtype`; each periodic in both directions.
 
     Raises:
         WashiError: a size below 32 pixels.
     """
     if min(height, width) < 32:
         raise WashiError(f"a sheet of {width} x {height} pixels is too small: choose 32 pixels or more")
-    drawing = _Drawing(height, width, seed)
-    result = np.empty((len(FIELD_NAMES), height, width), np.float32)
-    for index, plane in enumerate(drawing.planes(tile)):
-        result[index] = plane
+    result = np.empty((len(FIELD_NAMES), height, width), dtype)
+    _Drawing(height, width, seed).draw_into(result, tile)
     return result
 
 
@@ -108,21 +109,43 @@ class _Drawing:
     def rng(self, name: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *name.encode()])
 
-    def planes(self, tile: NDArray[np.uint8]) -> list[Array]:
-        fine = [blend_pieces(tile[i], self.shape, self.rng(name)) for i, name in enumerate(("long", "short"))]
-        noise = [self.noise(name, *band) for name, band in _BANDS.items()]
-        clouds, billows, fines = noise
+    def draw_into(self, result: NDArray[Any], tile: NDArray[np.uint8]) -> None:
+        """Draw every field in its place. NumPy and SciPy let go of the interpreter: two threads share the work."""
+        tasks: tuple[tuple[str, Callable[[], list[Array]]], ...] = (
+            ("surface", lambda: [self.surface()]),
+            ("slivers", self.bark),
+            ("drops", lambda: [self.drops()]),
+            ("creases", self.creases),
+            ("flakes", self.metal),
+            ("strands_few", lambda: [self.strands(0)]),
+            ("strands_some", lambda: [self.strands(1)]),
+            ("strands_many", lambda: [self.strands(2)]),
+            ("laid_wide", self.lines),
+            ("clouds", lambda: [self.noise(name, *band) for name, band in _BANDS.items()]),
+            ("long", lambda: [blend_pieces(tile[i], self.shape, self.rng(name)) for i, name in enumerate(("long", "short"))]),
+            ("brush", lambda: [self.brush()]),
+            ("bundles", lambda: [self.bundles()]),
+            ("leaves", lambda: [_soft(self.shapes("leaves", LEAVES_PER_CM2, leaf)[0])]),
+        )
+
+        def draw(task: tuple[str, Callable[[], list[Array]]]) -> None:
+            first = FIELD_NAMES.index(task[0])
+            for offset, plane in enumerate(task[1]()):
+                result[first + offset] = plane
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(draw, tasks))
+
+    def metal(self) -> list[Array]:
+        """Cut leaf, and dust."""
+        return [self.shapes("flakes", FLAKES_PER_CM2, lambda r: flake(r, 2.0))[0], self.shapes("dust", DUST_PER_CM2, lambda r: flake(r, 0.24))[0]]
+
+    def bark(self) -> list[Array]:
+        """Slivers, few specks, many specks, and the tone of all."""
         slivers, tone_a = self.shapes("slivers", SLIVERS_PER_CM2, bark_sliver)
         few, tone_b = self.shapes("specks few", SPECKS_PER_CM2[0], lambda r: speck(r, 0.17))
         many, tone_c = self.shapes("specks many", SPECKS_PER_CM2[1], lambda r: speck(r, 0.10))
-        tone = np.maximum(np.maximum(tone_a, tone_b), tone_c)
-        metal = [self.shapes("flakes", FLAKES_PER_CM2, lambda r: flake(r, 2.0))[0], self.shapes("dust", DUST_PER_CM2, lambda r: flake(r, 0.24))[0]]
-        leaves = self.shapes("leaves", LEAVES_PER_CM2, leaf)[0]
-        return [
-            *fine, self.surface(), self.bundles(), *(self.strands(i) for i in range(3)), clouds, billows, fines,
-            _soft(slivers), _soft(few), _soft(many), tone, _soft(leaves), *metal,
-            *(self.laid(per_cm) for per_cm in LAID_PER_CM), self.chain(), self.drops(), *self.creases(), self.brush(),
-        ]
+        return [_soft(slivers), _soft(few), _soft(many), np.maximum(np.maximum(tone_a, tone_b), tone_c)]
 
     def noise(self, name: str, wavelength: float, bandwidth: float) -> Array:
         return periodic_noise(self.shape, wavelength / MILLIMETRES_PER_PIXEL, bandwidth, self.rng(name))
@@ -165,20 +188,18 @@ class _Drawing:
             stamp(cover, tone, outline + place, float(dense), float(shade))
         return cover, tone
 
-    def laid(self, per_cm: float) -> Array:
-        lines = max(1, round(per_cm * self.height * MILLIMETRES_PER_PIXEL / 10))
-        wobble = self.noise("wobble", 18.0, 0.4) * 0.01 * per_cm
-        rows = np.arange(self.height, dtype=np.float32)[:, None] / self.height
+    def lines(self) -> list[Array]:
+        """The screen's lines: wide and narrow laid lines, and chain lines across them; all waver together."""
+        wobble = self.noise("wobble", 18.0, 0.4)
         fade = np.clip(1 + 0.35 * self.noise("laid fade", 12.0, 0.5), 0.2, 2)
-        return (np.cos(2 * math.pi * (lines * rows + wobble)) * fade).astype(np.float32)
-
-    def chain(self) -> Array:
-        edge = self.width * MILLIMETRES_PER_PIXEL
-        lines = max(1, round(edge / 25))
-        wobble = self.noise("wobble", 18.0, 0.4) * 0.2 / edge
-        columns = np.arange(self.width, dtype=np.float32)[None] / self.width + float(self.rng("chain").random())
-        distance = np.abs((columns + wobble) * lines % 1 - 0.5) * edge / lines
-        return np.exp(-((distance / 0.45) ** 2)).astype(np.float32)
+        rows = np.arange(self.height, dtype=np.float32)[:, None] / self.height
+        columns = np.arange(self.width, dtype=np.float32)[None] / self.width + np.float32(self.rng("chain").random())
+        high, wide = (n * MILLIMETRES_PER_PIXEL for n in self.shape)
+        counts = [max(1, round(per_cm * high / 10)) for per_cm in LAID_PER_CM]
+        laid = [np.cos(2 * math.pi * (n * rows + wobble * np.float32(0.01 * p))) * fade for n, p in zip(counts, LAID_PER_CM, strict=True)]
+        chains = max(1, round(wide / 25))
+        distance = np.abs((columns + wobble * np.float32(0.2 / wide)) * chains % 1 - 0.5) * np.float32(wide / chains)
+        return [*laid, np.exp(-((distance / 0.45) ** 2))]
 
     def drops(self) -> Array:
         rng = self.rng("drops")
@@ -188,7 +209,7 @@ class _Drawing:
         distance, index = self.nearest(centers, warp)
         return self.enlarge(np.clip((radii[index] - distance).max(-1), -2, 2))
 
-    def creases(self) -> tuple[Array, Array]:
+    def creases(self) -> list[Array]:
         line, fold = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
         rng = self.rng("creases")
         for size, weight in ((CREASE_SIZE_MM, 1.0), (CREASE_SIZE_MM * 0.42, 0.55)):
@@ -201,7 +222,7 @@ class _Drawing:
             sign = np.where(index.sum(-1) % 3 == 0, -0.6, 1.0)
             line += self.enlarge(np.exp(-gap / 0.16) * strong * weight)
             fold += self.enlarge((0.085 * np.exp(-gap / 0.28) * sign + 0.16 * np.exp(-gap / (size * 0.2))) * strong * weight)
-        return np.clip(line, 0, 1), fold
+        return [np.clip(line, 0, 1), fold]
 
     def brush(self) -> Array:
         white = self.rng("brush").standard_normal(self.shape, dtype=np.float32)
@@ -284,12 +305,16 @@ class SplatPen:
 
     def _splat(self, points: Points, weight: NDArray[np.float64]) -> None:
         height, width = self.shape
-        corner = np.floor(points).astype(np.int64)
-        fx, fy = (points - corner).T
-        for dy, wy in ((0, 1 - fy), (1, fy)):
-            row = (corner[:, 1] + dy) % height * width
-            for dx, wx in ((0, 1 - fx), (1, fx)):
-                self._sum += np.bincount(row + (corner[:, 0] + dx) % width, wx * wy * weight, len(self._sum))
+        corner = np.floor(points).astype(np.int32)
+        fx, fy = (points - corner).astype(np.float32).T
+        weight = weight.astype(np.float32)
+        left, top = corner[:, 0] % width, corner[:, 1] % height
+        right, bottom = left + 1, top + 1
+        right[right == width] = 0
+        bottom[bottom == height] = 0
+        for row, wy in ((top * width, weight * (1 - fy)), (bottom * width, weight * fy)):
+            for column, wx in ((left, 1 - fx), (right, fx)):
+                self._sum += np.bincount(row + column, wx * wy, len(self._sum))
 
 
 def curves(starts: Points, angles: NDArray[np.float64], lengths: NDArray[np.float64], segments: int, turn: NDArray[np.float64],

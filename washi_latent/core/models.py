@@ -15,13 +15,16 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image, UnidentifiedImageError
 
 from .errors import WashiError
+from .fields import FIELD_NAMES, draw_fields
 from .images import cannot_write
 
 Array = NDArray[np.float32]
@@ -123,12 +126,11 @@ class TextureModel:
         """
         points = check_latents(latents, self.latent_dim)
         height, width = self.check_size(size)
-        inputs = self._inputs(height, width, seed)
+        self._check_memory(len(points), height, width)
         result = np.empty((len(points), height, width, len(self.info.channels)), np.float32)
         for first in range(0, len(points), self._batch):
             part = slice(first, first + self._batch)
-            pictures = self._network(points[part], **inputs)
-            result[part] = np.clip(np.moveaxis(pictures, 1, -1), 0, 1)
+            result[part] = self._render(points[part], height, width, seed)
         if not np.isfinite(result).all():
             raise WashiError(f"the model {self.info.name} gave values that are not numbers: it is broken, use another")
         return result
@@ -146,9 +148,60 @@ class TextureModel:
             raise WashiError(f"a texture of {width} x {height} pixels can't be made: choose multiples of {multiple} up to {_MAX_EDGE}")
         return height, width
 
-    def _inputs(self, height: int, width: int, seed: int) -> dict[str, Array]:
-        """What the network takes besides latents, by architecture."""
-        return {}
+    def _render(self, latents: Array, height: int, width: int, seed: int) -> Array:
+        """(n, H, W, C) of a few latents, clipped to [0, 1]."""
+        return np.clip(np.moveaxis(self._network(latents), 1, -1), 0, 1)
+
+    def _check_memory(self, count: int, height: int, width: int) -> None:
+        needed = count * height * width * len(self.info.channels) * 4 + self._working_memory(height, width)
+        available = _available_memory()
+        if needed > available:
+            raise WashiError(
+                f"{count} textures of {width} x {height} pixels need about {needed / 2**30:.1f} GB of memory and {available / 2**30:.1f} GB are free: ask for fewer or smaller ones"
+            )
+
+    def _working_memory(self, height: int, width: int) -> int:
+        return 0
+
+
+class SheetModel(TextureModel):
+    """A model that composes drawn fields into sheets of any size (`core/fields.py`), in strips that join exactly.
+
+    Args:
+        info: what it is. network: runs it, on latents and padded fields. tile: (2, T, T) uint8, as `draw_fields` takes it.
+    """
+
+    _STRIP_PIXELS = 1 << 18
+    _LARGE = 1 << 21
+
+    def __init__(self, info: ModelInfo, network: Network, tile: NDArray[np.uint8]) -> None:
+        super().__init__(info, network)
+        self._tile, self._margin = tile, int(info.options["margin"])
+        self._drawn: tuple[tuple[int, int, int], NDArray[Any]] | None = None
+
+    def fields(self, height: int, width: int, seed: int) -> NDArray[Any]:
+        """The fields of one sheet, padded around by what the network needs: (F, H + 2m, W + 2m); the last ones are kept."""
+        key = height, width, seed
+        if self._drawn is None or self._drawn[0] != key:
+            self._drawn = None
+            dtype = np.float16 if height * width > self._LARGE else np.float32
+            drawn = draw_fields(height, width, seed, self._tile, dtype)
+            self._drawn = key, np.pad(drawn, ((0, 0), (self._margin,) * 2, (self._margin,) * 2), mode="wrap")
+        return self._drawn[1]
+
+    def _render(self, latents: Array, height: int, width: int, seed: int) -> Array:
+        fields, margin = self.fields(height, width, seed), self._margin
+        result = np.empty((len(latents), height, width, len(self.info.channels)), np.float32)
+        rows = max(32, self._STRIP_PIXELS // (width * len(latents)))
+        for first in range(0, height, rows):
+            last = min(first + rows, height)
+            strip = np.ascontiguousarray(fields[None, :, first : last + 2 * margin], np.float32)
+            result[:, first:last] = np.moveaxis(self._network(latents, fields=strip), 1, -1)
+        return np.clip(result, 0, 1, out=result)
+
+    def _working_memory(self, height: int, width: int) -> int:
+        large = height * width > self._LARGE
+        return height * width * (len(FIELD_NAMES) * (4 if large else 8) + 60)
 
 
 def check_latents(latents: ArrayLike, dim: int) -> Array:
@@ -227,6 +280,8 @@ def load_model(name_or_path: str | os.PathLike[str] = DEFAULT_MODEL, backend: Ba
         raise WashiError(f"the model {info.name} has no {name}: export it again, or choose another backend")
     content = _verified(info, name)
     loader = _load_torch if backend == "torch" else _load_onnx
+    if info.architecture == "sheet":
+        return SheetModel(info, loader(info, content, threads), _read_tile(info))
     return TextureModel(info, loader(info, content, threads))
 
 
@@ -363,6 +418,30 @@ def _verified(info: ModelInfo, name: str) -> bytes:
 
 def _broken(folder: Path, why: str) -> WashiError:
     return WashiError(f"the model in {folder} can't be used: {why}; get the bundle again")
+
+
+def _read_tile(info: ModelInfo) -> NDArray[np.uint8]:
+    """The tile of fine fibres that a sheet model's fields are made of: one gray PNG, long fibres over short ones."""
+    options = info.options
+    if options.get("fields") != list(FIELD_NAMES) or not isinstance(options.get("margin"), int) or not 0 <= options["margin"] <= 64:
+        raise _broken(info.folder, "it was made for other fields than this version draws; update Washi Latent")
+    if "fibres.png" not in info.files:
+        raise _broken(info.folder, "it lacks fibres.png")
+    try:
+        with Image.open(BytesIO(_verified(info, "fibres.png"))) as picture:
+            if picture.mode != "L" or picture.height != 2 * picture.width or not 64 <= picture.width <= 4096:
+                raise _broken(info.folder, "its fibres.png is not two square gray tiles")
+            return np.asarray(picture).reshape(2, picture.width, picture.width)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+        raise _broken(info.folder, "its fibres.png can't be read") from error
+
+
+def _available_memory() -> float:
+    """Bytes that may still be used, where the system tells."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 0.9 + 2**29
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
 
 # Running

@@ -48,4 +48,4 @@ class SheetGenerator(nn.Module):
 
 def build(options: dict[str, Any]) -> nn.Module:
     """The untrained generator of a bundle's options."""
-    return SheetGenerator(int(options.get("latent_dim", 100)), int(options["fields"]), int(options.get("features", 32)), int(options.get("channels", 5)))
+    return SheetGenerator(int(options.get("latent_dim", 100)), len(options["fields"]), int(options.get("features", 32)), int(options.get("channels", 5)))

@@ -27,7 +27,7 @@ from .washi import draw_parameters, random_kind, KINDS, _Maker, Sheet
 CHANNELS = ("red", "green", "blue", "height", "opacity")
 DETAIL_GAIN = (9.0, 9.0, 9.0, 8.0, 4.0)
 LEVEL_GAIN = (1.0, 1.0, 1.0, 1.0, 1.0)
-WEIGHT = 900.0
+WEIGHT = 2500.0
 LAYOUT = 256
 
 
@@ -120,7 +120,7 @@ class SheetTrainer:
     def __init__(self, pairs: Pairs, seed: int = 0, features: int = 32, batch: int = 12, crop: int = 96, steps: int = 8000) -> None:
         torch.manual_seed(seed)
         self.pairs, self.batch, self.crop, self.steps = pairs, batch, crop, steps
-        self.options: dict[str, Any] = {"latent_dim": 100, "features": features, "channels": 5, "fields": len(FIELD_NAMES)}
+        self.options: dict[str, Any] = {"latent_dim": 100, "features": features, "channels": 5, "fields": list(FIELD_NAMES), "margin": SheetGenerator.MARGIN}
         self.generator = SheetGenerator(100, len(FIELD_NAMES), features, 5)
         self.encoder = SheetEncoder()
         with torch.no_grad():
@@ -144,7 +144,8 @@ class SheetTrainer:
         error = (sheet_views(self.generator(latents, fields)) - sheet_views(sheets)).abs().mean()
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
         self.optimizer.zero_grad(set_to_none=True)
-        (WEIGHT * error + divergence).backward()
+        ramp = min(1.0, 0.02 + self.iteration / 800)  # an early divergence would switch the latent off for good
+        (WEIGHT * error + ramp * divergence).backward()
         nn.utils.clip_grad_norm_(self.generator.parameters(), 200.0)
         self.optimizer.step()
         self.iteration += 1
