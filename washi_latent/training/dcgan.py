@@ -50,14 +50,14 @@ class Recipe:
         memory: decay of the average of weights.
     """
 
-    features: int = 64
-    discriminator_features: int = 48
-    encoder_features: int = 32
+    features: int = 48
+    discriminator_features: int = 32
+    encoder_features: int = 24
     batch: int = 32
-    warm_up: int = 1200
-    reconstruct_every: int = 3
+    warm_up: int = 700
+    reconstruct_every: int = 4
     rate: float = 2e-4
-    warm_rate: float = 6e-4
+    warm_rate: float = 8e-4
     later_rate: float = 5e-5
     reconstruction: float = 150.0
     r1: float = 0.15
@@ -161,6 +161,9 @@ class DCGANTrainer:
         self.encoder = Encoder(recipe.encoder_features).to(memory_format=torch.channels_last)
         for module in [*self.generator.modules(), *self.discriminator.modules(), *self.encoder.modules()]:
             _initialize(module)
+        with torch.no_grad():  # a latent that says little at first is one the generator learns to ignore
+            self.encoder.out.weight[100:] *= 0.1
+            self.encoder.out.bias[100:] = -4
         _set_color_axes(self.generator, patches.train)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.opt_g = torch.optim.Adam(self.generator.parameters(), recipe.rate, (0.5, 0.99))
@@ -195,7 +198,8 @@ class DCGANTrainer:
         energy = torch.stack([(a - b).abs().mean() for a, b in zip(texture_energy(made), texture_energy(real), strict=True)]).mean()
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
         self.opt_e.zero_grad(set_to_none=True)
-        (self.recipe.reconstruction * (color + 0.15 * form + 0.25 * energy) + divergence).backward()
+        priced = min(1.0, 0.05 + self.iteration / self.recipe.warm_up)
+        (self.recipe.reconstruction * (color + 0.15 * form + 0.25 * energy) + priced * divergence).backward()
         for group in self.opt_e.param_groups:
             group["lr"] = rate
         self.opt_e.step()

@@ -1,0 +1,51 @@
+"""The engine: search, similarity, sequences, models. NumPy, SciPy, Pillow and ONNX Runtime; no Blender, no PyTorch at import."""
+
+from __future__ import annotations
+
+from .errors import WashiError
+from .images import contact_sheet, read_image, write_png
+from .models import ModelInfo, TextureModel, find_bundles, list_models, load_model, verify, write_bundle
+from .representatives import METHODS, Representatives, choose_representatives, coverage
+from .search import Candidates, Favourite, Node, Search, SearchSettings, SearchState, rank_by_picture
+from .sequence import PATHS, SPACINGS, SequenceMetrics, TextureSequence, interpolate, slerp
+from .similarity import log_spectrum_features, mssim, mssim_matrix, ssim_vectors
+from .sphere import angle_for_concentration, concentration_for_angle, sample_directions, sample_sphere
+
+__all__ = [
+    "METHODS",
+    "PATHS",
+    "SPACINGS",
+    "Candidates",
+    "Favourite",
+    "ModelInfo",
+    "Node",
+    "Representatives",
+    "Search",
+    "SearchSettings",
+    "SearchState",
+    "SequenceMetrics",
+    "TextureModel",
+    "TextureSequence",
+    "WashiError",
+    "angle_for_concentration",
+    "choose_representatives",
+    "concentration_for_angle",
+    "contact_sheet",
+    "coverage",
+    "find_bundles",
+    "interpolate",
+    "list_models",
+    "load_model",
+    "log_spectrum_features",
+    "mssim",
+    "mssim_matrix",
+    "rank_by_picture",
+    "read_image",
+    "sample_directions",
+    "sample_sphere",
+    "slerp",
+    "ssim_vectors",
+    "verify",
+    "write_bundle",
+    "write_png",
+]
