@@ -1,1 +1,96 @@
 """Training: the simulation of washi, patches, networks' losses, the loop, evaluation and export. Needs the `train` extra."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import WashiError
+
+if TYPE_CHECKING:
+    from ..core.models import ModelInfo
+
+KINDS_OF_MODEL = ("dcgan",)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What to train, from what, for how long.
+
+    Attributes:
+        out: the bundle's folder; its name becomes the model's: lower-case letters, digits, dots, dashes, underscores.
+        images: folder of photographs; None: the simulation.
+        synthetic: say so when the simulation is meant.
+        kind: "dcgan", 64x64 RGB.
+        iterations: steps in all, of earlier runs too.
+        minutes: stop this run after so long; None: no limit.
+        seed: of weights, data and order.
+        resume: go on from the checkpoint where there is one; otherwise start anew.
+        work: folder for patches, checkpoints and pictures of samples; None: `out` + ".training".
+        sheets, patches_per_sheet: size of the simulated data.
+        patches: number cut from photographs.
+        threads: None: as PyTorch likes.
+        evaluate: fill the card with figures, which takes some minutes.
+        title, license: the bundle's; None: as it learned from.
+        save_every, picture_every: seconds between checkpoints, and between pictures of samples beside training patches.
+    """
+
+    out: Path
+    images: Path | None = None
+    synthetic: bool = False
+    kind: str = "dcgan"
+    iterations: int = 6000
+    minutes: float | None = None
+    seed: int = 0
+    resume: bool = True
+    work: Path | None = None
+    sheets: int = 420
+    patches_per_sheet: int = 60
+    patches: int = 20_000
+    threads: int | None = None
+    evaluate: bool = True
+    title: str | None = None
+    license: str | None = None
+    save_every: float = 120.0
+    picture_every: float = 180.0
+
+    def checked(self) -> TrainOptions:
+        """These options with paths as `Path`, or a `WashiError` that says what does not fit."""
+        if (self.images is None) != self.synthetic:
+            raise WashiError("choose what to learn from: photographs (images) or the simulation (synthetic), one of the two")
+        if self.kind not in KINDS_OF_MODEL:
+            raise WashiError(f"there is no kind of model named {self.kind!r} to train: choose {', '.join(KINDS_OF_MODEL)}")
+        if self.iterations < 1 or (self.minutes is not None and not self.minutes > 0):
+            raise WashiError("training needs at least one iteration and a time above 0 minutes: give larger numbers")
+        if self.sheets < 10 or self.patches_per_sheet < 1 or self.patches < 64:
+            raise WashiError("that is too little to learn from: give at least 10 sheets, one patch a sheet and 64 patches")
+        out = Path(self.out)
+        return replace(self, out=out, images=None if self.images is None else Path(self.images), work=Path(self.work or out.with_name(out.name + ".training")))
+
+
+def train(options: TrainOptions | None = None, *, say: Callable[[str], None] | None = None, **changes: Any) -> ModelInfo:
+    """Train a model and write its bundle; Ctrl-C ends training early and keeps what was reached.
+
+    Args:
+        options: or None, with `changes` alone.
+        say: takes a line of progress; None: standard error.
+        changes: options by name: `train(synthetic=True, out="models/mine", minutes=50)`.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        WashiError: nothing to learn from, no PyTorch, no space, a loss that is not a number.
+    """
+    try:
+        chosen = (TrainOptions(**changes) if options is None else replace(options, **changes)).checked()
+    except TypeError as error:
+        raise WashiError(f"these are not options of training ({error}): give at least out, and images or synthetic") from error
+    try:
+        from .pipeline import train_dcgan
+    except ImportError as error:
+        raise WashiError(f"training needs {error.name}, which is not installed: pip install 'washi-latent[train]'") from error
+    return train_dcgan(chosen, say or (lambda line: print(line, file=sys.stderr)))

@@ -54,7 +54,7 @@ class Recipe:
     discriminator_features: int = 32
     encoder_features: int = 24
     batch: int = 32
-    warm_up: int = 700
+    warm_up: int = 400
     reconstruct_every: int = 4
     rate: float = 2e-4
     warm_rate: float = 8e-4
@@ -152,7 +152,7 @@ class DCGANTrainer:
 
     architecture = "dcgan"
 
-    def __init__(self, patches: Patches, seed: int = 0, recipe: Recipe = Recipe()) -> None:  # noqa: B008 - frozen
+    def __init__(self, patches: Patches, seed: int = 0, recipe: Recipe = Recipe()) -> None:
         torch.manual_seed(seed)
         self.patches, self.recipe = patches, recipe
         self.options: dict[str, Any] = {"features": recipe.features, "detail": DETAIL}
@@ -161,7 +161,9 @@ class DCGANTrainer:
         self.encoder = Encoder(recipe.encoder_features).to(memory_format=torch.channels_last)
         for module in [*self.generator.modules(), *self.discriminator.modules(), *self.encoder.modules()]:
             _initialize(module)
-        with torch.no_grad():  # a latent that says little at first is one the generator learns to ignore
+        with torch.no_grad():
+            self.generator.layers[-1].weight *= 5  # pictures of unit variance from the first step on
+            # A latent that says little at first is one the generator learns to ignore.
             self.encoder.out.weight[100:] *= 0.1
             self.encoder.out.bias[100:] = -4
         _set_color_axes(self.generator, patches.train)
@@ -199,7 +201,7 @@ class DCGANTrainer:
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
         self.opt_e.zero_grad(set_to_none=True)
         priced = min(1.0, 0.05 + self.iteration / self.recipe.warm_up)
-        (self.recipe.reconstruction * (color + 0.15 * form + 0.25 * energy) + priced * divergence).backward()
+        (self.recipe.reconstruction * (2 * color + 0.15 * form + 0.05 * energy) + priced * divergence).backward()
         for group in self.opt_e.param_groups:
             group["lr"] = rate
         self.opt_e.step()

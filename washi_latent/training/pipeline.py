@@ -1,0 +1,127 @@
+"""From photographs or the simulation to a bundle: data, training, evaluation, card, export."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..core.errors import WashiError
+from ..core.images import cannot_write, contact_sheet, make_folder, write_json, write_png
+from ..core.models import ModelInfo, check_name, load_model
+from . import TrainOptions
+from .card import card_pictures, write_card
+from .data import PATCH_MM, Patches, load_patches, photograph_patches, simulated_patches
+from .dcgan import DCGANTrainer
+from .evaluation import evaluate
+from .export import export_bundle
+from .loop import CHECKPOINT, Schedule, Trainer, run
+
+Say = Callable[[str], None]
+
+
+def train_dcgan(options: TrainOptions, say: Say) -> ModelInfo:
+    """Train a DCGAN as `train` describes it; the options are checked."""
+    check_name(options.out.name)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    work = make_folder(options.work or options.out)
+    _settle(options, work)
+    patches = _patches(options, work, say)
+    trainer = DCGANTrainer(patches, options.seed)
+    schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
+    seconds = run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say)
+    say(f"writing {options.out}")
+    return export_dcgan(trainer.finished(), trainer, patches, options, seconds, say)
+
+
+def _settle(options: TrainOptions, work: Path) -> None:
+    """Hold on to what decides the data and the weights: a checkpoint must not go on with others."""
+    settings = {"kind": options.kind, "seed": options.seed, "data": _data_facts(options)}
+    path = work / "settings.json"
+    if not options.resume:
+        for old in (work / CHECKPOINT, path):
+            old.unlink(missing_ok=True)
+    if path.exists():
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise WashiError(f"{path} can't be read: delete {work} to start anew") from error
+        if before != settings:
+            raise WashiError(f"{work} holds a training with other settings: give the same ones to go on, another folder, or start anew without resuming")
+    write_json(path, settings)
+
+
+def _data_facts(options: TrainOptions) -> dict[str, Any]:
+    if options.images is None:
+        return {"source": "simulation", "sheets": options.sheets, "patches_per_sheet": options.patches_per_sheet, "seed": options.seed}
+    return {"source": "photographs", "patches": options.patches, "seed": options.seed}
+
+
+def _patches(options: TrainOptions, work: Path, say: Say) -> Patches:
+    """Those of an earlier run with the same settings, or new ones."""
+    folder, done = work / "patches", work / "patches" / "settings.json"
+    facts = {**_data_facts(options), "images": None if options.images is None else str(options.images.resolve())}
+    if options.resume and done.exists() and json.loads(done.read_text(encoding="utf-8")) == facts:
+        return load_patches(folder)
+    if options.images is not None:
+        say(f"cutting patches from the photographs in {options.images}")
+        patches = photograph_patches(options.images, options.patches, options.seed)
+    else:
+        every = max(1, options.sheets // 20)
+        patches = simulated_patches(options.sheets, options.patches_per_sheet, options.seed, options.threads or 2,
+                                    lambda n, of: say(f"simulated {n} of {of} sheets") if n % every == 0 else None)
+    try:
+        patches.save(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    write_json(done, facts)
+    return patches
+
+
+def draw_samples(trainer: Trainer, patches: Patches, path: Path) -> None:
+    """A picture of samples beside training patches, at one scale."""
+    chosen = np.random.default_rng(3).choice(len(patches.train), 40)
+    parts = {f"generated, step {trainer.iteration}": trainer.samples(40), "training patches": patches.train[chosen].astype(np.float32) / 255}
+    write_png(path, np.concatenate([contact_sheet(part, columns=5, title=title, tile=128) for title, part in parts.items()], 1))
+
+
+def export_dcgan(module: nn.Module, trainer: DCGANTrainer, patches: Patches, options: TrainOptions, seconds: float, say: Say) -> ModelInfo:
+    """Write the bundle; with figures, once more: the written model is what is evaluated."""
+    description = _description(trainer, patches, options, seconds)
+    with torch.no_grad():
+        latents = torch.randn(48, 100, generator=torch.Generator().manual_seed(11))
+        generated = module(latents).permute(0, 2, 3, 1).contiguous().numpy()
+    pictures = card_pictures(generated, patches)
+
+    def write(figures: dict[str, Any] | None) -> ModelInfo:
+        text = write_card(description, figures, patches, options.out.name)
+        return export_bundle(module, options.out, {**description, "evaluation": figures or {}}, {"README.md": text.encode(), **pictures})
+
+    info = write(None)
+    return write(evaluate(load_model(options.out), patches, say=say)) if options.evaluate else info
+
+
+def _description(trainer: DCGANTrainer, patches: Patches, options: TrainOptions, seconds: float) -> dict[str, Any]:
+    simulated = options.images is None
+    source = "--synthetic" if simulated else "--images FOLDER"
+    facts: dict[str, Any] = {
+        "data": _data_facts(options), "training_patches": len(patches.train), "held_out_patches": len(patches.held_out), "steps": trainer.iteration,
+        "pictures_a_step": trainer.recipe.batch, "minutes": round(seconds / 60, 1), "seed": options.seed, "torch": torch.__version__.split("+")[0],
+        "command": f"washi-latent train {source} --out {shlex.quote('models/' + options.out.name)} --iterations {trainer.iteration} --seed {options.seed}",
+    }
+    if simulated:
+        from .washi import KINDS
+
+        facts["kinds"] = "Kinds and their mixtures: " + ", ".join(KINDS)
+    return {
+        "title": options.title or ("Washi, 64 pixels" if simulated else options.out.name), "license": options.license or ("CC0-1.0" if simulated else "unknown"),
+        "architecture": "dcgan", "options": trainer.options, "latent": {"dim": 100, "prior": "normal"}, "channels": ["red", "green", "blue"], "size": [64, 64],
+        "tileable": False, "millimetres_per_pixel": round(sum(PATCH_MM) / 2 / 64, 3) if simulated else None, "training": facts,
+    }
