@@ -277,13 +277,12 @@ class SplatPen:
 
     def draw(self, points: Points) -> None:
         """Add curves (n, k, 2), x and y in pixels."""
-        n, k, _ = points.shape
-        if n == 0:
+        if len(points) == 0:
             return
         lengths = np.linalg.norm(np.diff(points, axis=1), axis=-1)
         samples = max(1, math.ceil(float(lengths.max()) / self._STEP))
         along = ((np.arange(samples) + 0.5) / samples)[None, None, :, None]
-        dense = points[:, :-1, None] * (1 - along) + points[:, 1:, None] * along
+        dense: Points = points[:, :-1, None] * (1 - along) + points[:, 1:, None] * along
         weight = np.repeat(lengths.ravel() / samples, samples)
         self._waiting.append((dense.reshape(-1, 2), weight))
         self._count += len(weight)
@@ -317,8 +316,15 @@ class SplatPen:
                 self._sum += np.bincount(row + column, wx * wy, len(self._sum))
 
 
-def curves(starts: Points, angles: NDArray[np.float64], lengths: NDArray[np.float64], segments: int, turn: NDArray[np.float64],
-           rng: np.random.Generator, swirl: NDArray[np.float64] | None = None) -> Points:
+def curves(
+    starts: Points,
+    angles: NDArray[np.float64],
+    lengths: NDArray[np.float64],
+    segments: int,
+    turn: NDArray[np.float64],
+    rng: np.random.Generator,
+    swirl: NDArray[np.float64] | None = None,
+) -> Points:
     """Curves whose direction walks randomly, centred on their start points.
 
     Args:
@@ -339,8 +345,19 @@ def curves(starts: Points, angles: NDArray[np.float64], lengths: NDArray[np.floa
     return points - points.mean(1, keepdims=True) + starts[:, None]
 
 
-def draw_ribbons(pen: Pen, starts: Points, angles: NDArray[np.float64], lengths: NDArray[np.float64], fibres: int, spread: NDArray[np.float64],
-                 curl: float, segment: float, rng: np.random.Generator, swirl: float = 0.0, scale: float = MILLIMETRES_PER_PIXEL) -> None:
+def draw_ribbons(
+    pen: Pen,
+    starts: Points,
+    angles: NDArray[np.float64],
+    lengths: NDArray[np.float64],
+    fibres: int,
+    spread: NDArray[np.float64],
+    curl: float,
+    segment: float,
+    rng: np.random.Generator,
+    swirl: float = 0.0,
+    scale: float = MILLIMETRES_PER_PIXEL,
+) -> None:
     """Draw bundles: one course each, followed by threads that wander about it, come in late and leave early.
 
     Args:

@@ -155,12 +155,16 @@ def resize(image: ArrayLike, height: int, width: int) -> Array:
     """A picture (H, W) or (H, W, C) in [0, 1] at another size, by an antialiased cubic filter, clipped to [0, 1]."""
     array = np.asarray(image, np.float32)
     planes = array[..., None] if array.ndim == 2 else array
-    resized = [np.asarray(Image.fromarray(np.ascontiguousarray(planes[..., c])).resize((width, height), Image.Resampling.BICUBIC)) for c in range(planes.shape[2])]
+    resized = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(planes[..., c])).resize((width, height), Image.Resampling.BICUBIC)) for c in range(planes.shape[2])
+    ]
     result = np.clip(np.stack(resized, -1), 0, 1)
     return result[..., 0] if array.ndim == 2 else result
 
 
-def contact_sheet(images: ArrayLike, labels: Sequence[str] | None = None, columns: int | None = None, title: str | None = None, tile: int = 160, marked: Sequence[int] = ()) -> Array:
+def contact_sheet(
+    images: ArrayLike, labels: Sequence[str] | None = None, columns: int | None = None, title: str | None = None, tile: int = 160, marked: Sequence[int] = ()
+) -> Array:
     """Pictures in a grid, labelled, at one scale.
 
     Args:

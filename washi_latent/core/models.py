@@ -142,7 +142,9 @@ class TextureModel:
             return own or (256, 256)
         height, width = (size, size) if isinstance(size, int) else size
         if own is not None and (height, width) != own:
-            raise WashiError(f"the model {self.info.name} makes {own[1]} x {own[0]} pixels only, not {width} x {height}: leave the size out, or choose another model")
+            raise WashiError(
+                f"the model {self.info.name} makes {own[1]} x {own[0]} pixels only, not {width} x {height}: leave the size out, or choose another model"
+            )
         multiple = self.info.size_multiple
         if not all(multiple <= n <= _MAX_EDGE and n % multiple == 0 for n in (height, width)):
             raise WashiError(f"a texture of {width} x {height} pixels can't be made: choose multiples of {multiple} up to {_MAX_EDGE}")
@@ -256,7 +258,9 @@ def list_models(extra: Iterable[str | os.PathLike[str]] = ()) -> list[ModelInfo]
     return [info for info in find_bundles(extra).values() if isinstance(info, ModelInfo)]
 
 
-def load_model(name_or_path: str | os.PathLike[str] = DEFAULT_MODEL, backend: Backend = "auto", extra: Iterable[str | os.PathLike[str]] = (), threads: int | None = None) -> TextureModel:
+def load_model(
+    name_or_path: str | os.PathLike[str] = DEFAULT_MODEL, backend: Backend = "auto", extra: Iterable[str | os.PathLike[str]] = (), threads: int | None = None
+) -> TextureModel:
     """Load and verify a bundle.
 
     Args:
@@ -355,19 +359,29 @@ def _parse(path: Path, value: dict[str, Any]) -> ModelInfo:
     if not isinstance(multiple, int) or not 1 <= multiple <= 1024:
         raise _broken(path, "its size multiple is out of range")
     return ModelInfo(
-        name=name, title=_need(path, value, "title", str), license=_need(path, value, "license", str),
-        architecture=_need(path, value, "architecture", str), options=_need(path, value, "options", dict), latent_dim=dim,
-        channels=tuple(channels), size=_parse_size(path, value.get("size")), size_multiple=multiple, tileable=_need(path, value, "tileable", bool),
-        millimetres_per_pixel=None if scale is None else float(scale), files=_parse_files(path, value.get("files")), folder=path,
-        training=value.get("training") or {}, evaluation=value.get("evaluation") or {},
+        name=name,
+        title=_need(path, value, "title", str),
+        license=_need(path, value, "license", str),
+        architecture=_need(path, value, "architecture", str),
+        options=_need(path, value, "options", dict),
+        latent_dim=dim,
+        channels=tuple(channels),
+        size=_parse_size(path, value.get("size")),
+        size_multiple=multiple,
+        tileable=_need(path, value, "tileable", bool),
+        millimetres_per_pixel=None if scale is None else float(scale),
+        files=_parse_files(path, value.get("files")),
+        folder=path,
+        training=value.get("training") or {},
+        evaluation=value.get("evaluation") or {},
     )
 
 
 def _parse_size(path: Path, size: Any) -> tuple[int, int] | None:
     if size == "any":
         return None
-    if isinstance(size, list) and len(cast("list[Any]", size)) == 2 and all(type(n) is int and 8 <= n <= _MAX_EDGE for n in cast("list[Any]", size)):
-        return cast("tuple[int, int]", tuple(cast("list[int]", size)))
+    if isinstance(size, list) and len(size) == 2 and all(type(n) is int and 8 <= n <= _MAX_EDGE for n in size):
+        return size[0], size[1]
     raise _broken(path, f"its size {size!r} is not two numbers from 8 to {_MAX_EDGE}, nor 'any'")
 
 
@@ -540,7 +554,7 @@ def write_bundle(folder: str | os.PathLike[str], description: Mapping[str, Any],
             (temporary / name).write_bytes(content)
         (temporary / DESCRIPTION).write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         read_info(temporary)
-        os.chmod(temporary, 0o755)
+        os.chmod(temporary, 0o755)  # noqa: S103 - mkdtemp gives 0700; a model is for everyone on the machine
         _replace_folder(temporary, target)
     except OSError as error:
         raise cannot_write(target, error) from error

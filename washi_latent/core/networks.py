@@ -76,7 +76,9 @@ def local_mean(pictures: Tensor, edge: int) -> Tensor:
 
 
 def _dcgan(options: dict[str, Any]) -> nn.Module:
-    return DCGANGenerator(int(options.get("latent_dim", 100)), int(options.get("features", 64)), int(options.get("channels", 3)), float(options.get("detail", 1.0)))
+    return DCGANGenerator(
+        int(options.get("latent_dim", 100)), int(options.get("features", 64)), int(options.get("channels", 3)), float(options.get("detail", 1.0))
+    )
 
 
 _BUILDERS: dict[str, Callable[[dict[str, Any]], nn.Module]] = {"dcgan": _dcgan, "sheet": sheet_network.build}

@@ -75,7 +75,10 @@ class SearchSettings:
             (0 <= self.concentration <= MAX_CONCENTRATION, f"the concentration is {self.concentration}: choose 0 to {MAX_CONCENTRATION:.0e}"),
             (self.direction in ("last", "any"), f"the direction is {self.direction!r}: choose last or any"),
             (1 <= self.samples <= MAX_SAMPLES, f"{self.samples} samples were asked for: choose 1 to {MAX_SAMPLES}"),
-            (1 <= self.representatives <= self.samples, f"{self.representatives} representatives of {self.samples} samples were asked for: choose 1 to {self.samples}"),
+            (
+                1 <= self.representatives <= self.samples,
+                f"{self.representatives} representatives of {self.samples} samples were asked for: choose 1 to {self.samples}",
+            ),
             (self.method in METHODS, f"there is no method {self.method!r}: choose from {', '.join(METHODS)}"),
             (math.isfinite(self.step) and 0 < self.step <= 4, f"the step is {self.step}: choose above 0, at most 4"),
         )
@@ -220,7 +223,9 @@ class Search:
 
     def __post_init__(self) -> None:
         first, after = default_settings(self.model)
-        self.settings_after = self.settings_after or (replace(self.settings, concentration=after.concentration, radius=after.radius) if self.settings else after)
+        self.settings_after = self.settings_after or (
+            replace(self.settings, concentration=after.concentration, radius=after.radius) if self.settings else after
+        )
         if self.state is None:  # pyright: ignore[reportUnnecessaryComparison]
             center = self._point(np.zeros(self.model.latent_dim) if self.start is None else self.start)
             zeros = (0.0,) * self.model.latent_dim
@@ -453,7 +458,15 @@ def state_from_dict(value: Any) -> SearchState:
             raise WashiError(f"this search was saved in version {value['state_version']!r} and this program reads {STATE_VERSION}: update Washi Latent")
         nodes = tuple(_node(item) for item in value["nodes"])
         favourites = tuple(Favourite(_text(f["name"]), _numbers(f["latent"])) for f in value["favourites"])
-        state = SearchState(_text(value["model"]), _whole(value["seed"]), _whole(value["noise_seed"]), nodes, _whole(value["current"]), tuple(_whole(i) for i in value["trail"]), favourites)
+        state = SearchState(
+            _text(value["model"]),
+            _whole(value["seed"]),
+            _whole(value["noise_seed"]),
+            nodes,
+            _whole(value["current"]),
+            tuple(_whole(i) for i in value["trail"]),
+            favourites,
+        )
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, WashiError):
             raise
@@ -471,7 +484,15 @@ def _node(item: Mapping[str, Any]) -> Node:
     if type(given["shell"]) is not bool:
         raise TypeError("shell")
     settings = SearchSettings(**{**given, **numbers, "samples": _whole(given["samples"]), "representatives": _whole(given["representatives"])})
-    return Node(_whole(item["parent"]), _numbers(item["center"]), _numbers(item["direction"]), _whole(item["picked"]), _whole(item["draw"]), _whole(item["picked_draw"]), settings)
+    return Node(
+        _whole(item["parent"]),
+        _numbers(item["center"]),
+        _numbers(item["direction"]),
+        _whole(item["picked"]),
+        _whole(item["draw"]),
+        _whole(item["picked_draw"]),
+        settings,
+    )
 
 
 def _check_tree(state: SearchState) -> None:
@@ -479,7 +500,16 @@ def _check_tree(state: SearchState) -> None:
     dims = {len(n.center) for n in state.nodes} | {len(n.direction) for n in state.nodes} | {len(f.latent) for f in state.favourites}
     ordered = all((-1 if i == 0 else 0) <= n.parent < max(i, 1) and (i > 0 or n.parent == -1) for i, n in enumerate(state.nodes))
     trail = len(state.trail) == count and all(-1 <= t < count and (t < 0 or state.nodes[t].parent == i) for i, t in enumerate(state.trail))
-    if not (count and ordered and trail and 0 <= state.current < count and len(dims) == 1 and state.seed >= 0 and state.noise_seed >= 0 and all(n.draw >= 0 for n in state.nodes)):
+    if not (
+        count
+        and ordered
+        and trail
+        and 0 <= state.current < count
+        and len(dims) == 1
+        and state.seed >= 0
+        and state.noise_seed >= 0
+        and all(n.draw >= 0 for n in state.nodes)
+    ):
         raise WashiError("this is not a saved search: its steps contradict one another")
 
 
@@ -488,7 +518,9 @@ def _check_state(state: SearchState, model: Model) -> None:
     if state.model != model.info.name:
         raise WashiError(f"this search was made with the model {state.model!r}, not {model.info.name!r}: load that model")
     if len(state.node.center) != model.latent_dim:
-        raise WashiError(f"this search has {len(state.node.center)} dimensions and the model {model.info.name} {model.latent_dim}: load the model it was made with")
+        raise WashiError(
+            f"this search has {len(state.node.center)} dimensions and the model {model.info.name} {model.latent_dim}: load the model it was made with"
+        )
 
 
 def _numbers(values: Sequence[Any]) -> tuple[float, ...]:

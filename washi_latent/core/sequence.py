@@ -88,9 +88,17 @@ class TextureSequence:
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pictures, for JSON."""
         return {
-            "spacing": self.spacing, "path": self.path, "latents": self.latents.tolist(), "positions": self.positions.tolist(),
-            "similarities": self.similarities.tolist(), "targets": [None if np.isnan(t) else float(t) for t in self.targets],
-            "residuals": self.residuals.tolist(), "status": list(self.status), "keys": list(self.keys), "metrics": vars(self.metrics), "message": self.message,
+            "spacing": self.spacing,
+            "path": self.path,
+            "latents": self.latents.tolist(),
+            "positions": self.positions.tolist(),
+            "similarities": self.similarities.tolist(),
+            "targets": [None if np.isnan(t) else float(t) for t in self.targets],
+            "residuals": self.residuals.tolist(),
+            "status": list(self.status),
+            "keys": list(self.keys),
+            "metrics": vars(self.metrics),
+            "message": self.message,
         }
 
     def draw(self, path: str | PathLike[str], title: str = "") -> None:
@@ -102,8 +110,21 @@ class TextureSequence:
         draw_sequence(self, path, title)
 
 
-def interpolate(model: Model, start: ArrayLike, end: ArrayLike, count: int, spacing: Spacing = "even", path: Path = "slerp", *, between: Sequence[ArrayLike] = (),
-                reference: ArrayLike | None = None, tolerance: float = 0.003, size: int | None = None, seed: int = 0, progress: Callable[[float], None] | None = None) -> TextureSequence:
+def interpolate(
+    model: Model,
+    start: ArrayLike,
+    end: ArrayLike,
+    count: int,
+    spacing: Spacing = "even",
+    path: Path = "slerp",
+    *,
+    between: Sequence[ArrayLike] = (),
+    reference: ArrayLike | None = None,
+    tolerance: float = 0.003,
+    size: int | None = None,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> TextureSequence:
     """Interpolate textures between two latents.
 
     Args:
@@ -215,7 +236,15 @@ def _spread(line: _Line, count: int, spacing: Spacing, tolerance: float) -> _Par
     if abs(drop) < _ALIKE:
         even = np.linspace(0, 1, count + 2)
         status = ["ok", *["the ends are too alike"] * count, "ok"]
-        return _Part(line, even, targets, np.zeros(count + 2), status, rise, f"the ends differ by only {abs(drop):.4f} in MSSIM: the textures are spaced by their latents")
+        return _Part(
+            line,
+            even,
+            targets,
+            np.zeros(count + 2),
+            status,
+            rise,
+            f"the ends differ by only {abs(drop):.4f} in MSSIM: the textures are spaced by their latents",
+        )
     half = min(tolerance, abs(drop) / (count + 1) * 0.49)  # intervals stay disjoint
     positions = _first_crossings(line, grid, sign * values, sign * targets[1:-1], half)
     found = line.similarity(positions)
@@ -309,7 +338,21 @@ def _joined(parts: list[_Part], model: Model, spacing: Spacing, path: Path, size
     messages = [p.message for p in parts if p.message]
     if metrics.flagged and not messages:
         messages = [f"{metrics.flagged} of {len(status)} textures lie outside their similarity interval: their similarity jumps there"]
-    return TextureSequence(points, np.asarray(positions), images, measured, wanted, np.asarray(half), residuals, tuple(status), tuple(keys), spacing, path, metrics, "; ".join(messages) or None)
+    return TextureSequence(
+        points,
+        np.asarray(positions),
+        images,
+        measured,
+        wanted,
+        np.asarray(half),
+        residuals,
+        tuple(status),
+        tuple(keys),
+        spacing,
+        path,
+        metrics,
+        "; ".join(messages) or None,
+    )
 
 
 def _measure(images: Array, similarities: Vector, residuals: Vector, status: list[str], rise: float, evaluations: int, keys: list[int]) -> SequenceMetrics:
@@ -353,7 +396,9 @@ def draw_sequence(sequence: TextureSequence, path: str | PathLike[str], title: s
     above.set(ylabel="MSSIM, place", xlabel="texture", xticks=index, ylim=(min(-0.03, float(sequence.similarities.min()) - 0.05), 1.05))
     above.legend(frameon=False)
     above.set_title(title or f"Interpolated sequence, spacing {sequence.spacing}, path {sequence.path}")
-    strip.imshow(np.concatenate(list(sequence.images[..., :3] if sequence.images.shape[-1] >= 3 else sequence.images[..., :1].repeat(3, -1)), 1), aspect="equal")
+    strip.imshow(
+        np.concatenate(list(sequence.images[..., :3] if sequence.images.shape[-1] >= 3 else sequence.images[..., :1].repeat(3, -1)), 1), aspect="equal"
+    )
     strip.set_axis_off()
     below.set(xlabel="MSSIM", yticks=[], ylabel="texture")
     for i, (value, target, half) in enumerate(zip(sequence.similarities, sequence.targets, sequence.half_width, strict=True)):
@@ -362,5 +407,7 @@ def draw_sequence(sequence: TextureSequence, path: str | PathLike[str], title: s
             below.plot([target - half, target + half], [0, 0], "|-", color="#555555", markersize=14)
             below.annotate("", (target, 0.06), (value, i + 1), arrowprops={"arrowstyle": "->", "color": color, "lw": 0.8})
         below.plot([value], [i + 1], "o", color=color, markersize=5)
-    below.set_title("Similarity search intervals (below), and each texture's similarity" if sequence.spacing == "similarity" else "Similarity of each texture", fontsize=10)
+    below.set_title(
+        "Similarity search intervals (below), and each texture's similarity" if sequence.spacing == "similarity" else "Similarity of each texture", fontsize=10
+    )
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=110))

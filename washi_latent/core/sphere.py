@@ -51,7 +51,9 @@ def sample_directions(mean_direction: ArrayLike, concentration: float, count: in
     return directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
-def sample_sphere(center: ArrayLike, radius: float, mean_direction: ArrayLike, concentration: float, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def sample_sphere(
+    center: ArrayLike, radius: float, mean_direction: ArrayLike, concentration: float, count: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """Draw points p = r v + c on the sphere around a centre (Algorithm 1, step 2).
 
     Args:
@@ -104,7 +106,9 @@ def concentration_for_angle(radians: float, dim: int) -> float:
     _check_dimension(dim)
     smallest = _mean_angle(MAX_CONCENTRATION, dim)
     if not (smallest <= radians <= math.pi / 2 + 1e-12):
-        raise WashiError(f"a mean angle of {math.degrees(radians):.6g} degrees can't be had in {dim} dimensions: choose {math.degrees(smallest):.3g} to 90 degrees")
+        raise WashiError(
+            f"a mean angle of {math.degrees(radians):.6g} degrees can't be had in {dim} dimensions: choose {math.degrees(smallest):.3g} to 90 degrees"
+        )
     if radians >= math.pi / 2 - 1e-12:
         return 0.0
     low, high = math.log(1e-12), math.log(MAX_CONCENTRATION)
@@ -159,7 +163,7 @@ def _mean_angle(kappa: float, dim: int) -> float:
     return float((density * angle).sum() / density.sum())
 
 
-_LEGENDRE = np.polynomial.legendre.leggauss(400)
+_LEGENDRE: tuple[Vector, Vector] = np.polynomial.legendre.leggauss(400)  # type: ignore[no-untyped-call]
 
 
 def _unit(direction: ArrayLike) -> Vector:

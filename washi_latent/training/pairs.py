@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.fields import FIELD_NAMES, MILLIMETRES_PER_PIXEL, SPECKS_PER_CM2, SLIVERS_PER_CM2, LEAVES_PER_CM2, FLAKES_PER_CM2, DUST_PER_CM2, STRANDS_PER_CM2
+from ..core.fields import DUST_PER_CM2, FIELD_NAMES, FLAKES_PER_CM2, LEAVES_PER_CM2, MILLIMETRES_PER_PIXEL, SLIVERS_PER_CM2, SPECKS_PER_CM2, STRANDS_PER_CM2
 from .washi import STRAND_WEIGHT, Inclusions, Pulp, draw_parameters, finish, hole_factor
 
 Array = NDArray[np.float32]
@@ -59,8 +59,18 @@ def pulp_from_fields(f: Mapping[str, Array], p: Mapping[str, Any]) -> Pulp:
     else:
         holes = np.ones_like(body)
     return Pulp(
-        body=body.astype(np.float32), bundles=bundles, top=loose, strands=np.asarray(strands, np.float32), screen=np.clip(screen, 0.05, None).astype(np.float32),
-        holes=holes, mottle=f["clouds"], uneven=f["billows"] + 0.5 * f["clouds"], cockle=f["billows"], brush=f["brush"], creases=f["creases"], folds=f["folds"],
+        body=body.astype(np.float32),
+        bundles=bundles,
+        top=loose,
+        strands=np.asarray(strands, np.float32),
+        screen=np.clip(screen, 0.05, None).astype(np.float32),
+        holes=holes,
+        mottle=f["clouds"],
+        uneven=f["billows"] + 0.5 * f["clouds"],
+        cockle=f["billows"],
+        brush=f["brush"],
+        creases=f["creases"],
+        folds=f["folds"],
         inclusions=_LaidInclusions(f, p),  # type: ignore[arg-type] - the same two questions, answered from fields
     )
 
@@ -90,7 +100,8 @@ class _LaidInclusions:
         metal = np.maximum(_shown(p["flakes"], FLAKES_PER_CM2) * f["flakes"], _shown(p["dust"], DUST_PER_CM2) * f["dust"])
         leaf = _shown(p["leaves"], LEAVES_PER_CM2) * f["leaves"]
         return [
-            (bark * 0.9, _BROWN * (1 - tone) + _DARK * tone), (leaf * 0.95, np.broadcast_to(_LEAF, (*bark.shape, 3))),
+            (bark * 0.9, _BROWN * (1 - tone) + _DARK * tone),
+            (leaf * 0.95, np.broadcast_to(_LEAF, (*bark.shape, 3))),
             (metal, np.broadcast_to(_GOLD * (1 - silver) + _SILVER * silver, (*bark.shape, 3))),
         ]
 

@@ -22,12 +22,12 @@ from torch.nn import functional as F
 from ..core.fields import FIELD_NAMES, draw_fields
 from ..core.sheet_network import SheetGenerator
 from .pairs import sheet_from_fields
-from .washi import draw_parameters, random_kind, KINDS, _Maker, Sheet
+from .washi import KINDS, Sheet, _Maker, draw_parameters, random_kind
 
 CHANNELS = ("red", "green", "blue", "height", "opacity")
 DETAIL_GAIN = (9.0, 9.0, 9.0, 8.0, 4.0)
 LEVEL_GAIN = (1.0, 1.0, 1.0, 1.0, 1.0)
-WEIGHT = 2500.0
+WEIGHT = 12000.0
 LAYOUT = 256
 
 
@@ -189,8 +189,13 @@ class SheetTrainer:
     def state(self) -> dict[str, Any]:
         """Everything needed to go on."""
         return {
-            "generator": self.generator.state_dict(), "encoder": self.encoder.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "random": self.random.get_state(), "numbers": _plain(self.numbers.bit_generator.state), "iteration": self.iteration,
+            "generator": self.generator.state_dict(),
+            "encoder": self.encoder.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": self.random.get_state(),
+            "numbers": _plain(self.numbers.bit_generator.state),
+            "iteration": self.iteration,
         }
 
     def restore(self, state: dict[str, Any]) -> None:

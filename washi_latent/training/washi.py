@@ -1,4 +1,4 @@
-"""A simulation of handmade Japanese paper: how a sheet forms, fibre by fibre. (simulation ready)
+"""A simulation of handmade Japanese paper: how a sheet forms, fibre by fibre.
 
 Bast fibres settle out of water on a screen, layer over layer; their summed mass is the sheet's thickness. Every other
 channel follows from that one: the light that passes and the light that returns (Kubelka and Munk 1931, a scattering
@@ -106,33 +106,71 @@ DYES: dict[str, tuple[float, float, float]] = {
 KIND_RANGES: dict[str, dict[str, Range]] = {
     "kozo": {},
     "mitsumata": {
-        "grammage": (24, 40), "fibre_length": (3.0, 5.0), "coarseness": (0.10, 0.13), "curl": (0.12, 0.25),
-        "cloud_contrast": (0.06, 0.14), "cloud_size": (2.0, 4.5), "bundles": (0.003, 0.012), "surface": (0.02, 0.05),
-        "warmth": (0.55, 1.0), "pink": (0.0, 0.05), "grain": (0.4, 0.8),
+        "grammage": (24, 40),
+        "fibre_length": (3.0, 5.0),
+        "coarseness": (0.10, 0.13),
+        "curl": (0.12, 0.25),
+        "cloud_contrast": (0.06, 0.14),
+        "cloud_size": (2.0, 4.5),
+        "bundles": (0.003, 0.012),
+        "surface": (0.02, 0.05),
+        "warmth": (0.55, 1.0),
+        "pink": (0.0, 0.05),
+        "grain": (0.4, 0.8),
     },
     "gampi": {
-        "grammage": (10, 20), "fibre_length": (3.0, 5.0), "coarseness": (0.08, 0.11), "cloud_contrast": (0.05, 0.12),
-        "cloud_size": (3.0, 8.0), "bundles": (0.002, 0.01), "surface": (0.02, 0.05), "scatter": (0.018, 0.028),
-        "warmth": (0.55, 0.95), "pink": (0.25, 0.55), "grain": (0.25, 0.6), "brush": (0.2, 0.8),
+        "grammage": (10, 20),
+        "fibre_length": (3.0, 5.0),
+        "coarseness": (0.08, 0.11),
+        "cloud_contrast": (0.05, 0.12),
+        "cloud_size": (3.0, 8.0),
+        "bundles": (0.002, 0.01),
+        "surface": (0.02, 0.05),
+        "scatter": (0.018, 0.028),
+        "warmth": (0.55, 0.95),
+        "pink": (0.25, 0.55),
+        "grain": (0.25, 0.6),
+        "brush": (0.2, 0.8),
     },
     "tengujo": {
-        "grammage": (3.0, 9.0), "fibre_length": (8.0, 14.0), "cloud_contrast": (0.10, 0.30), "bundles": (0.02, 0.08),
-        "surface": (0.10, 0.25), "warmth": (0.2, 0.8), "backing": (0.34, 0.8), "specks": (0.0, 0.1),
+        "grammage": (3.0, 9.0),
+        "fibre_length": (8.0, 14.0),
+        "cloud_contrast": (0.10, 0.30),
+        "bundles": (0.02, 0.08),
+        "surface": (0.10, 0.25),
+        "warmth": (0.2, 0.8),
+        "backing": (0.34, 0.8),
+        "specks": (0.0, 0.1),
         "alignment": (0.1, 0.8),
     },
     "unryu": {
-        "grammage": (14, 30), "strands": (0.6, 4.0), "strand_fibres": (5.0, 26.0), "strand_tone": (0.1, 1.0), "cloud_contrast": (0.08, 0.2),
+        "grammage": (14, 30),
+        "strands": (0.6, 4.0),
+        "strand_fibres": (5.0, 26.0),
+        "strand_tone": (0.1, 1.0),
+        "cloud_contrast": (0.08, 0.2),
     },
     "chiri": {
-        "bark": (0.10, 0.9), "specks": (2.0, 14.0), "warmth": (0.6, 1.3), "shade": (0.05, 0.4), "bundles": (0.02, 0.06),
+        "bark": (0.10, 0.9),
+        "specks": (2.0, 14.0),
+        "warmth": (0.6, 1.3),
+        "shade": (0.05, 0.4),
+        "bundles": (0.02, 0.06),
     },
     "sunome": {
-        "grammage": (16, 30), "laid": (0.12, 0.34), "chain": (0.10, 0.30), "alignment": (0.1, 0.6),
+        "grammage": (16, 30),
+        "laid": (0.12, 0.34),
+        "chain": (0.10, 0.30),
+        "alignment": (0.1, 0.6),
         "cloud_contrast": (0.06, 0.16),
     },
     "rakusui": {
-        "grammage": (9, 20), "drops": (0.14, 0.40), "surface": (0.08, 0.18), "warmth": (0.25, 0.9),
-        "backing": (0.36, 0.75), "bundles": (0.03, 0.08),
+        "grammage": (9, 20),
+        "drops": (0.14, 0.40),
+        "surface": (0.08, 0.18),
+        "warmth": (0.25, 0.9),
+        "backing": (0.36, 0.75),
+        "bundles": (0.03, 0.08),
     },
     "momigami": {"grammage": (28, 48), "crease": (0.35, 1.0), "cloud_contrast": (0.05, 0.14)},
     "kirihaku": {"flakes": (0.15, 1.3), "dust": (0.0, 5.0), "silver": (0.0, 1.0), "grammage": (28, 45)},
@@ -151,12 +189,26 @@ KIND_RANGES: dict[str, dict[str, Range]] = {
 KINDS: tuple[str, ...] = tuple(KIND_RANGES)
 
 TITLES: dict[str, str] = {
-    "kozo": "kozo, paper mulberry", "mitsumata": "mitsumata", "gampi": "gampi", "tengujo": "tengujo, thinnest kozo",
-    "unryu": "unryu, cloud dragon", "chiri": "chiri, bark", "sunome": "sunome, laid", "rakusui": "rakusui, lace",
-    "momigami": "momigami, crumpled", "kirihaku": "kirihaku, cut leaf", "sunago": "sunago, metal dust",
-    "leaf": "leaf inclusions", "bleached": "bleached kozo", "ai": "ai, indigo", "bengara": "bengara, red ochre",
-    "kakishibu": "kakishibu, persimmon", "sumi": "sumi, ink grey", "kihada": "kihada, yellow",
-    "uguisu": "uguisu, olive", "toki": "toki, pale pink",
+    "kozo": "kozo, paper mulberry",
+    "mitsumata": "mitsumata",
+    "gampi": "gampi",
+    "tengujo": "tengujo, thinnest kozo",
+    "unryu": "unryu, cloud dragon",
+    "chiri": "chiri, bark",
+    "sunome": "sunome, laid",
+    "rakusui": "rakusui, lace",
+    "momigami": "momigami, crumpled",
+    "kirihaku": "kirihaku, cut leaf",
+    "sunago": "sunago, metal dust",
+    "leaf": "leaf inclusions",
+    "bleached": "bleached kozo",
+    "ai": "ai, indigo",
+    "bengara": "bengara, red ochre",
+    "kakishibu": "kakishibu, persimmon",
+    "sumi": "sumi, ink grey",
+    "kihada": "kihada, yellow",
+    "uguisu": "uguisu, olive",
+    "toki": "toki, pale pink",
 }
 
 # Absorption (K/S, linear red, green, blue) of unbleached bast fibre and of gampi's blush.
@@ -296,9 +348,19 @@ class _Maker:
         fines = self.noise(0.22, 0.15) * 0.06 + self.noise(0.6, 0.4) * 0.03
         creases, folds = self.creases() if p["crease"] > 0 else (np.zeros_like(body), np.zeros_like(body))
         return Pulp(
-            body=body * np.maximum(1 + fines * p["grain"], 0.05), bundles=bundles, top=top, strands=strands, screen=self.screen_marks(),
-            holes=self.drop_holes(), mottle=self.noise(5.0, 0.6), uneven=self.noise(7.0, 0.7) + 0.5 * self.noise(1.5, 0.5),
-            cockle=self.noise(9.0, 0.6), brush=self.brush_lines(), creases=creases, folds=folds, inclusions=self.lay_inclusions(),
+            body=body * np.maximum(1 + fines * p["grain"], 0.05),
+            bundles=bundles,
+            top=top,
+            strands=strands,
+            screen=self.screen_marks(),
+            holes=self.drop_holes(),
+            mottle=self.noise(5.0, 0.6),
+            uneven=self.noise(7.0, 0.7) + 0.5 * self.noise(1.5, 0.5),
+            cockle=self.noise(9.0, 0.6),
+            brush=self.brush_lines(),
+            creases=creases,
+            folds=folds,
+            inclusions=self.lay_inclusions(),
         )
 
     # Pulp
@@ -443,7 +505,9 @@ class _Maker:
         inclusions = Inclusions(self.size, self.scale)
         per, edge = self.area / 100, self.size * self.scale
         sunken: tuple[tuple[str, Callable[[Any], Any], Callable[[Any], Color]], ...] = (
-            ("specks", lambda r: speck(r, 0.11), _bark_color), ("bark", bark_sliver, _bark_color), ("leaves", leaf, _leaf_color),
+            ("specks", lambda r: speck(r, 0.11), _bark_color),
+            ("bark", bark_sliver, _bark_color),
+            ("leaves", leaf, _leaf_color),
         )
         for name, shape, color in sunken:
             for _ in range(rng.poisson(p[name] * per)):
