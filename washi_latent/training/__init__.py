@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -68,6 +69,8 @@ class TrainOptions:
         if self.sheets < 10 or self.patches_per_sheet < 1 or self.patches < 64:
             raise WashiError("that is too little to learn from: give at least 10 sheets, one patch a sheet and 64 patches")
         out = Path(self.out)
+        if not re.fullmatch("[a-z0-9][a-z0-9._-]{0,63}", out.name):
+            raise WashiError(f"{out.name!r} can't name a model: use lower-case letters, digits, dots, dashes and underscores")
         return replace(self, out=out, images=None if self.images is None else Path(self.images), work=Path(self.work or out.with_name(out.name + ".training")))
 
 

@@ -69,7 +69,11 @@ def card_pictures(generated: Pictures, patches: Patches, seed: int = 0) -> dict[
     training = patches.train[chosen].astype(np.float32) / 255
     edge = 2 * generated.shape[1]
     halves = [contact_sheet(part, columns=6, title=name, tile=edge) for name, part in (("generated", generated[:48]), ("training patches", training))]
-    return {"patches.png": png_bytes(np.concatenate(halves, 1)), "nearest.png": png_bytes(_pairs(generated[:12], patches.train, edge)), "preview.png": png_bytes(_preview(generated[:12]))}
+    return {
+        "patches.png": png_bytes(np.concatenate(halves, 1)),
+        "nearest.png": png_bytes(_pairs(generated[:12], patches.train, edge)),
+        "preview.png": png_bytes(_preview(generated[:12])),
+    }
 
 
 def _pairs(generated: Pictures, training: NDArray[np.uint8], edge: int) -> Pictures:
@@ -96,9 +100,16 @@ def write_card(description: Mapping[str, Any], figures: Mapping[str, Any] | None
     facts = description["training"]
     simulated = facts["data"]["source"] == "simulation"
     return _CARD.format(
-        title=description["title"], license=description["license"], patches=len(patches.train), training=_trained(facts), command=facts["command"],
+        title=description["title"],
+        license=description["license"],
+        patches=len(patches.train),
+        training=_trained(facts),
+        command=facts["command"],
         summary=_SIMULATED if simulated else "Textures learned from photographs.",
-        what=_what(description), rights="Everything it learned from was simulated by this program." if simulated else "The photographs it learned from are their owner's: check that you may pass on what was learned from them.",
+        what=_what(description),
+        rights="Everything it learned from was simulated by this program."
+        if simulated
+        else "The photographs it learned from are their owner's: check that you may pass on what was learned from them.",
         evaluated=_evaluated(figures, bundle, simulated),
     )
 
@@ -111,19 +122,27 @@ def _what(description: Mapping[str, Any]) -> str:
     scale = description["millimetres_per_pixel"]
     size = " x ".join(str(n) for n in description["size"])
     kinds = f" {description['training']['kinds']}." if "kinds" in description["training"] else ""
-    light = " The patches are lit from one side, and turned and mirrored for training: so a texture's relief may be lit from any of eight sides." if scale else ""
-    return (f"A DCGAN generator (Radford, Metz and Chintala 2015): {description['latent']['dim']} normally distributed numbers to {size} pixels of red, green and blue. "
-            + (f"A picture shows 6.4 to 13 mm of paper, {scale:g} mm a pixel in the middle." if scale else "Its scale is that of the photographs.") + kinds
-            + " Pictures do not tile." + light)
+    light = (
+        " The patches are lit from one side, and turned and mirrored for training: so a texture's relief may be lit from any of eight sides." if scale else ""
+    )
+    return (
+        f"A DCGAN generator (Radford, Metz and Chintala 2015): {description['latent']['dim']} normally distributed numbers to {size} pixels of red, green and blue. "
+        + (f"A picture shows 6.4 to 13 mm of paper, {scale:g} mm a pixel in the middle." if scale else "Its scale is that of the photographs.")
+        + kinds
+        + " Pictures do not tile."
+        + light
+    )
 
 
 def _evaluated(figures: Mapping[str, Any] | None, bundle: str, simulated: bool) -> str:
     if figures is None:
         return "It was not evaluated."
     command = f"python -m washi_latent.training.evaluation models/{bundle}" + ("" if simulated else " --images FOLDER")
-    return (f"Figures are means over {figures['rounds']} draws of {figures['pictures']:,} pictures, against patches of sheets that were held out. The column of training patches is what a perfect model "
-            "would reach. Features are colour moments, radial and angular spectrum and a Gabor bank (`washi_latent/training/features.py`), each in units of its deviation among training patches.\n\n"
-            f"{table(figures)}\n\n\"Recognised\" is how often the kind of another training patch is told by its nearest neighbour in these features: where it is low, the share of generated ones says little.\n\n```\n{command}\n```")
+    return (
+        f"Figures are means over {figures['rounds']} draws of {figures['pictures']:,} pictures, against patches of sheets that were held out. The column of training patches is what a perfect model "
+        "would reach. Features are colour moments, radial and angular spectrum and a Gabor bank (`washi_latent/training/features.py`), each in units of its deviation among training patches.\n\n"
+        f'{table(figures)}\n\n"Recognised" is how often the kind of another training patch is told by its nearest neighbour in these features: where it is low, the share of generated ones says little.\n\n```\n{command}\n```'
+    )
 
 
 def _trained(facts: Mapping[str, Any]) -> str:

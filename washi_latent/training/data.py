@@ -76,7 +76,9 @@ def cut_patches(sheet: NDArray[np.float32], count: int, millimetres_per_pixel: f
     return result
 
 
-def simulated_patches(sheets: int = 420, patches_per_sheet: int = 60, seed: int = 0, jobs: int = 2, progress: Callable[[int, int], None] | None = None) -> Patches:
+def simulated_patches(
+    sheets: int = 420, patches_per_sheet: int = 60, seed: int = 0, jobs: int = 2, progress: Callable[[int, int], None] | None = None
+) -> Patches:
     """Patches of simulated sheets of all kinds.
 
     Args:

@@ -120,7 +120,13 @@ class Samples:
         order, held = rng.permutation(len(patches.train)), rng.permutation(len(patches.held_out))[:count]
         parts = np.array_split(order[: ROUNDS * count], ROUNDS)
         generated = [np.round(model.generate(rng.normal(size=(count, model.latent_dim))) * 255).astype(np.uint8) for _ in parts]
-        return cls(FeatureSpace.fitted(patches.train[order[:3000]]), generated, [patches.train[p] for p in parts], [patches.train_kinds[p] for p in parts], patches.held_out[held])
+        return cls(
+            FeatureSpace.fitted(patches.train[order[:3000]]),
+            generated,
+            [patches.train[p] for p in parts],
+            [patches.train_kinds[p] for p in parts],
+            patches.held_out[held],
+        )
 
 
 def evaluate(model: TextureModel, patches: Patches, count: int = 2000, seed: int = 0, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -137,7 +143,9 @@ def evaluate(model: TextureModel, patches: Patches, count: int = 2000, seed: int
         Plain numbers by name, for JSON.
     """
     if model.info.size != patches.train.shape[1:3] or len(model.info.channels) != 3:
-        raise WashiError(f"the model {model.info.name} does not make colour textures of {patches.train.shape[1]} x {patches.train.shape[2]} pixels: evaluate it against patches of its own size")
+        raise WashiError(
+            f"the model {model.info.name} does not make colour textures of {patches.train.shape[1]} x {patches.train.shape[2]} pixels: evaluate it against patches of its own size"
+        )
     say("generating")
     samples = Samples.drawn(model, patches, count, seed)
     say("computing features")
@@ -159,8 +167,13 @@ def _distances(generated: list[Array], training: list[Array], held_out: Array) -
     result: dict[str, Any] = {}
     for name, distance in (("energy", energy_distance), ("frechet", frechet_distance)):
         ours, theirs = ([distance(part, held_out) for part in parts] for parts in (generated, training))
-        result[name] = {"generated": _round(np.mean(ours)), "training": _round(np.mean(theirs)), "training_range": [_round(min(theirs)), _round(max(theirs))],
-                        "between_training": _round(distance(training[0], training[1])), "ratio": _round(np.mean(ours) / np.mean(theirs))}
+        result[name] = {
+            "generated": _round(np.mean(ours)),
+            "training": _round(np.mean(theirs)),
+            "training_range": [_round(min(theirs)), _round(max(theirs))],
+            "between_training": _round(distance(training[0], training[1])),
+            "ratio": _round(np.mean(ours) / np.mean(theirs)),
+        }
     return result
 
 
@@ -175,7 +188,12 @@ def _diversity(samples: Samples, generated: Array, training: Array) -> dict[str,
     some = min(400, len(generated))
     alike = [_mean_off_diagonal(mssim_matrix(part[0][:some].astype(np.float32) / 255)) for part in (samples.generated, samples.training)]
     apart = [float(pdist(part[: 4 * some]).mean()) for part in (generated, training)]
-    return {"mssim_generated": _round(alike[0]), "mssim_training": _round(alike[1]), "distance_generated": _round(apart[0]), "distance_training": _round(apart[1])}
+    return {
+        "mssim_generated": _round(alike[0]),
+        "mssim_training": _round(alike[1]),
+        "distance_generated": _round(apart[0]),
+        "distance_training": _round(apart[1]),
+    }
 
 
 def _coverage(generated: list[Array], training: list[Array], held_out: Array) -> dict[str, float]:
@@ -185,7 +203,12 @@ def _coverage(generated: list[Array], training: list[Array], held_out: Array) ->
 
 def _memorised(samples: Samples, patches: Patches) -> dict[str, float]:
     ours, theirs = (nearest_match(part[:300], patches.train)[0] for part in (samples.generated[0], samples.held_out))
-    return {"generated_median": _round(np.median(ours)), "generated_99": _round(np.quantile(ours, 0.99)), "held_out_median": _round(np.median(theirs)), "held_out_99": _round(np.quantile(theirs, 0.99))}
+    return {
+        "generated_median": _round(np.median(ours)),
+        "generated_99": _round(np.quantile(ours, 0.99)),
+        "held_out_median": _round(np.median(theirs)),
+        "held_out_99": _round(np.quantile(theirs, 0.99)),
+    }
 
 
 def _kinds(patches: Patches, samples: Samples, generated: Array) -> dict[str, dict[str, float]]:
@@ -197,8 +220,14 @@ def _kinds(patches: Patches, samples: Samples, generated: Array) -> dict[str, di
     nearest = NearestNeighbors(n_neighbors=1).fit(reference)
     told = is_kind[nearest.kneighbors(generated)[1][:, 0]]
     check, truth = is_kind[nearest.kneighbors(samples.space(samples.training[0]))[1][:, 0]], belongs[samples.training_kinds[0]]
-    return {name: {"training": _round(truth[:, i].mean()), "generated": _round(told[:, i].mean()), "recognised": _round((check & truth)[:, i].sum() / max(1, truth[:, i].sum()))}
-            for i, name in enumerate(names)}
+    return {
+        name: {
+            "training": _round(truth[:, i].mean()),
+            "generated": _round(told[:, i].mean()),
+            "recognised": _round((check & truth)[:, i].sum() / max(1, truth[:, i].sum())),
+        }
+        for i, name in enumerate(names)
+    }
 
 
 def _mean_off_diagonal(matrix: NDArray[np.float32]) -> float:
@@ -210,7 +239,9 @@ def _round(value: Any) -> float:
     return float(f"{float(value):.4g}")
 
 
-def patches_of(model: TextureModel | Mapping[str, Any], data: Path | None = None, images: Path | None = None, say: Callable[[str], None] = lambda _: None) -> Patches:
+def patches_of(
+    model: TextureModel | Mapping[str, Any], data: Path | None = None, images: Path | None = None, say: Callable[[str], None] = lambda _: None
+) -> Patches:
     """The patches a model learned from: saved ones, or cut again from photographs or from the simulation, as its description says."""
     training = model.info.training if isinstance(model, TextureModel) else model
     facts: Any = training.get("data", {})
@@ -235,7 +266,12 @@ def table(figures: Mapping[str, Any]) -> str:
         (f"density (k = {NEIGHBOURS})", coverage["density"], coverage["density_training"], "1: as dense as held-out patches themselves"),
         ("diversity: mean MSSIM of two", diversity["mssim_generated"], diversity["mssim_training"], "lower is more diverse"),
         ("diversity: mean feature distance of two", diversity["distance_generated"], diversity["distance_training"], "higher is more diverse"),
-        ("most similar training patch: correlation, median", copies["generated_median"], copies["held_out_median"], "second column: of held-out patches; higher would be copying"),
+        (
+            "most similar training patch: correlation, median",
+            copies["generated_median"],
+            copies["held_out_median"],
+            "second column: of held-out patches; higher would be copying",
+        ),
         ("most similar training patch: correlation, 99%", copies["generated_99"], copies["held_out_99"], ""),
     ]
     lines = ["| figure | generated | training | |", "| --- | --- | --- | --- |"]
@@ -248,7 +284,9 @@ def table(figures: Mapping[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print what the model card holds."""
-    parser = argparse.ArgumentParser(prog="python -m washi_latent.training.evaluation", description="Evaluate a model of patches; prints the tables of its card.")
+    parser = argparse.ArgumentParser(
+        prog="python -m washi_latent.training.evaluation", description="Evaluate a model of patches; prints the tables of its card."
+    )
     parser.add_argument("model", help="a bundle's name or folder")
     parser.add_argument("--data", type=Path, help="folder of the saved patches (made again from the simulation without it, which takes minutes)")
     parser.add_argument("--images", type=Path, help="folder of the photographs it learned from")

@@ -49,11 +49,15 @@ def onnx_bytes(module: nn.Module, latent_dim: int, inputs: Mapping[str, tuple[Te
     with warnings.catch_warnings():
         # PyTorch's newer exporter needs a package more and gives the same graph for these networks.
         warnings.simplefilter("ignore")
-        torch.onnx.export(module, example, buffer, input_names=["latent", *further], output_names=["picture"], dynamic_axes=axes, opset_version=OPSET, dynamo=False)
+        torch.onnx.export(
+            module, example, buffer, input_names=["latent", *further], output_names=["picture"], dynamic_axes=axes, opset_version=OPSET, dynamo=False
+        )
     content = buffer.getvalue()
     difference = _difference(module, content, latents, {name: tensor for name, (tensor, _) in further.items()})
     if not difference <= AGREEMENT:
-        raise WashiError(f"the exported network differs from the trained one by {difference:.2g}, more than {AGREEMENT}: nothing was written, export again with this PyTorch's newest ONNX packages")
+        raise WashiError(
+            f"the exported network differs from the trained one by {difference:.2g}, more than {AGREEMENT}: nothing was written, export again with this PyTorch's newest ONNX packages"
+        )
     return content
 
 
@@ -69,7 +73,13 @@ def _difference(module: nn.Module, content: bytes, latents: Tensor, further: dic
     return worst
 
 
-def export_bundle(module: nn.Module, folder: str | os.PathLike[str], description: Mapping[str, Any], files: Mapping[str, bytes] | None = None, inputs: Mapping[str, tuple[Tensor, Sequence[str]]] | None = None) -> ModelInfo:
+def export_bundle(
+    module: nn.Module,
+    folder: str | os.PathLike[str],
+    description: Mapping[str, Any],
+    files: Mapping[str, bytes] | None = None,
+    inputs: Mapping[str, tuple[Tensor, Sequence[str]]] | None = None,
+) -> ModelInfo:
     """Write a bundle of a trained generator.
 
     Args:

@@ -78,8 +78,11 @@ def _spectrum(contrast: Array) -> Array:
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
     edges = np.geomspace(1.5 / size, 0.5, RADIAL_BINS + 1)
     radial = np.stack([power[:, ring].sum(1) for ring in _rings(radius, edges)], 1)
-    harmonics = [np.abs((power * np.exp(1j * n * angle))[:, ring].sum(1)) / (power[:, ring].sum(1) + _FLOOR / 10)
-                 for n in (2, 4) for ring in _rings(radius, np.geomspace(3 / size, 0.5, BANDS + 1))]
+    harmonics = [
+        np.abs((power * np.exp(1j * n * angle))[:, ring].sum(1)) / (power[:, ring].sum(1) + _FLOOR / 10)
+        for n in (2, 4)
+        for ring in _rings(radius, np.geomspace(3 / size, 0.5, BANDS + 1))
+    ]
     return np.concatenate([np.log(radial + _FLOOR / 10), np.stack(harmonics, 1)], 1)
 
 

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..core.errors import WashiError
+from ..core.images import cannot_write, make_folder
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -69,7 +70,13 @@ class Schedule:
     picture_every: float = 180.0
 
 
-def run(trainer: Trainer, folder: Path, schedule: Schedule, draw: Callable[[Trainer, Path], None], say: Callable[[str], None] = lambda line: print(line, file=sys.stderr)) -> str:
+def run(
+    trainer: Trainer,
+    folder: Path,
+    schedule: Schedule,
+    draw: Callable[[Trainer, Path], None],
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+) -> str:
     """Train until the schedule ends or Ctrl-C; what was reached is in the trainer and in the last checkpoint.
 
     Args:
@@ -85,29 +92,79 @@ def run(trainer: Trainer, folder: Path, schedule: Schedule, draw: Callable[[Trai
     Raises:
         WashiError: a loss that is not a number (the last good checkpoint stays), no space, a damaged checkpoint.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = folder / CHECKPOINT
+    checkpoint = make_folder(folder) / CHECKPOINT
     if checkpoint.exists():
-        trainer.restore(load_state(checkpoint))
+        _go_on(trainer, checkpoint)
         say(f"going on from step {trainer.iteration}")
     clock = _Clock(trainer.iteration, schedule)
-    with _stop_on_interrupt() as stopped, (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+    with _stop_on_interrupt() as stopped, _Log(folder / "log.jsonl") as log:
         while not clock.over(trainer.iteration) and not stopped.is_set():
             losses = trainer.step()
             if not all(math.isfinite(value) for value in losses.values()):
-                raise WashiError(f"training lost its way at step {trainer.iteration} (a loss is not a number); the last good state is kept in {checkpoint}: start again to go on from it, with another seed")
+                raise _lost(trainer, checkpoint)
             if clock.due("say", 10):
-                say(f"step {trainer.iteration} of {schedule.iterations}, {clock.left(trainer.iteration)} left, " + ", ".join(f"{k} {v:.3f}" for k, v in losses.items()))
-                log.write(json.dumps({"step": trainer.iteration, "seconds": round(clock.elapsed(), 1), **losses}) + "\n")
-                log.flush()
+                say(clock.line(trainer.iteration, losses))
+                log.write({"step": trainer.iteration, "seconds": round(clock.elapsed(), 1), **losses})
             if clock.due("save", schedule.save_every):
-                save_state(trainer.state(), checkpoint)
+                _save(trainer, checkpoint)
             if clock.due("draw", schedule.picture_every):
                 draw(trainer, folder / f"samples-{trainer.iteration:06d}.png")
         interrupted = stopped.is_set()
-    save_state(trainer.state(), checkpoint)
+    _save(trainer, checkpoint)
     draw(trainer, folder / f"samples-{trainer.iteration:06d}.png")
     return "stopped" if interrupted else "finished"
+
+
+def _go_on(trainer: Trainer, checkpoint: Path) -> None:
+    try:
+        trainer.restore(load_state(checkpoint))
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, WashiError):
+            raise
+        raise WashiError(f"the checkpoint {checkpoint} belongs to another kind of training: delete it to start anew, or choose another folder") from error
+
+
+def _save(trainer: Trainer, checkpoint: Path) -> None:
+    state = trainer.state()
+    tensors: dict[str, torch.Tensor] = {}
+    _flatten(state, "", tensors)
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values() if tensor.is_floating_point()):
+        raise _lost(trainer, checkpoint)
+    save_state(state, checkpoint)
+
+
+def _lost(trainer: Trainer, checkpoint: Path) -> WashiError:
+    kept = (
+        f"the last good state is kept in {checkpoint}: start again to go on from it, or anew with another seed"
+        if checkpoint.exists()
+        else "start anew with another seed"
+    )
+    return WashiError(f"training lost its way at step {trainer.iteration} (a loss is not a number); {kept}")
+
+
+class _Log:
+    """One JSON object a line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> _Log:
+        try:
+            self._file = self._path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._file.close()
+
+    def write(self, value: dict[str, Any]) -> None:
+        try:
+            self._file.write(json.dumps(value) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
 
 
 class _Clock:
@@ -128,6 +185,9 @@ class _Clock:
     def over(self, iteration: int) -> bool:
         minutes = self.schedule.minutes
         return iteration >= self.schedule.iterations or (minutes is not None and self.elapsed() > minutes * 60)
+
+    def line(self, iteration: int, losses: dict[str, float]) -> str:
+        return f"step {iteration} of {self.schedule.iterations}, {self.left(iteration)} left, " + ", ".join(f"{k} {v:.3f}" for k, v in losses.items())
 
     def left(self, iteration: int) -> str:
         done = max(1, iteration - self.first)

@@ -14,7 +14,7 @@ from torch import nn
 
 from ..core.errors import WashiError
 from ..core.images import cannot_write, contact_sheet, make_folder, write_json, write_png
-from ..core.models import ModelInfo, check_name, load_model
+from ..core.models import ModelInfo, load_model
 from . import TrainOptions
 from .card import card_pictures, write_card
 from .data import PATCH_MM, Patches, load_patches, photograph_patches, simulated_patches
@@ -28,7 +28,6 @@ Say = Callable[[str], None]
 
 def train_dcgan(options: TrainOptions, say: Say) -> ModelInfo:
     """Train a DCGAN as `train` describes it; the options are checked."""
-    check_name(options.out.name)
     if options.threads:
         torch.set_num_threads(options.threads)
     work = make_folder(options.work or options.out)
@@ -36,9 +35,9 @@ def train_dcgan(options: TrainOptions, say: Say) -> ModelInfo:
     patches = _patches(options, work, say)
     trainer = DCGANTrainer(patches, options.seed)
     schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
-    seconds = run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say)
-    say(f"writing {options.out}")
-    return export_dcgan(trainer.finished(), trainer, patches, options, seconds, say)
+    ended = run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say)
+    say(f"{ended} at step {trainer.iteration}, writing {options.out}")
+    return export_dcgan(trainer.finished(), trainer, patches, options, say)
 
 
 def _settle(options: TrainOptions, work: Path) -> None:
@@ -75,8 +74,13 @@ def _patches(options: TrainOptions, work: Path, say: Say) -> Patches:
         patches = photograph_patches(options.images, options.patches, options.seed)
     else:
         every = max(1, options.sheets // 20)
-        patches = simulated_patches(options.sheets, options.patches_per_sheet, options.seed, options.threads or 2,
-                                    lambda n, of: say(f"simulated {n} of {of} sheets") if n % every == 0 else None)
+        patches = simulated_patches(
+            options.sheets,
+            options.patches_per_sheet,
+            options.seed,
+            options.threads or 2,
+            lambda n, of: say(f"simulated {n} of {of} sheets") if n % every == 0 else None,
+        )
     try:
         patches.save(folder)
     except OSError as error:
@@ -92,9 +96,9 @@ def draw_samples(trainer: Trainer, patches: Patches, path: Path) -> None:
     write_png(path, np.concatenate([contact_sheet(part, columns=5, title=title, tile=128) for title, part in parts.items()], 1))
 
 
-def export_dcgan(module: nn.Module, trainer: DCGANTrainer, patches: Patches, options: TrainOptions, seconds: float, say: Say) -> ModelInfo:
+def export_dcgan(module: nn.Module, trainer: DCGANTrainer, patches: Patches, options: TrainOptions, say: Say) -> ModelInfo:
     """Write the bundle; with figures, once more: the written model is what is evaluated."""
-    description = _description(trainer, patches, options, seconds)
+    description = _description(trainer, patches, options)
     with torch.no_grad():
         latents = torch.randn(48, 100, generator=torch.Generator().manual_seed(11))
         generated = module(latents).permute(0, 2, 3, 1).contiguous().numpy()
@@ -108,12 +112,17 @@ def export_dcgan(module: nn.Module, trainer: DCGANTrainer, patches: Patches, opt
     return write(evaluate(load_model(options.out), patches, say=say)) if options.evaluate else info
 
 
-def _description(trainer: DCGANTrainer, patches: Patches, options: TrainOptions, seconds: float) -> dict[str, Any]:
+def _description(trainer: DCGANTrainer, patches: Patches, options: TrainOptions) -> dict[str, Any]:
     simulated = options.images is None
     source = "--synthetic" if simulated else "--images FOLDER"
     facts: dict[str, Any] = {
-        "data": _data_facts(options), "training_patches": len(patches.train), "held_out_patches": len(patches.held_out), "steps": trainer.iteration,
-        "pictures_a_step": trainer.recipe.batch, "minutes": round(seconds / 60, 1), "seed": options.seed, "torch": torch.__version__.split("+")[0],
+        "data": _data_facts(options),
+        "training_patches": len(patches.train),
+        "held_out_patches": len(patches.held_out),
+        "steps": trainer.iteration,
+        "pictures_a_step": trainer.recipe.batch,
+        "seed": options.seed,
+        "torch": torch.__version__.split("+")[0],
         "command": f"washi-latent train {source} --out {shlex.quote('models/' + options.out.name)} --iterations {trainer.iteration} --seed {options.seed}",
     }
     if simulated:
@@ -121,7 +130,14 @@ def _description(trainer: DCGANTrainer, patches: Patches, options: TrainOptions,
 
         facts["kinds"] = "Kinds and their mixtures: " + ", ".join(KINDS)
     return {
-        "title": options.title or ("Washi, 64 pixels" if simulated else options.out.name), "license": options.license or ("CC0-1.0" if simulated else "unknown"),
-        "architecture": "dcgan", "options": trainer.options, "latent": {"dim": 100, "prior": "normal"}, "channels": ["red", "green", "blue"], "size": [64, 64],
-        "tileable": False, "millimetres_per_pixel": round(sum(PATCH_MM) / 2 / 64, 3) if simulated else None, "training": facts,
+        "title": options.title or ("Washi, 64 pixels" if simulated else options.out.name),
+        "license": options.license or ("CC0-1.0" if simulated else "unknown"),
+        "architecture": "dcgan",
+        "options": trainer.options,
+        "latent": {"dim": 100, "prior": "normal"},
+        "channels": ["red", "green", "blue"],
+        "size": [64, 64],
+        "tileable": False,
+        "millimetres_per_pixel": round(sum(PATCH_MM) / 2 / 64, 3) if simulated else None,
+        "training": facts,
     }
