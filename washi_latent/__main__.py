@@ -1,0 +1,5 @@
+"""`python -m washi_latent`."""
+
+from .cli import script
+
+script()

@@ -1,0 +1,560 @@
+"""One set of commands: the console script `washi-latent`, `python -m washi_latent`, and `blender --command washi_latent`.
+
+A user's mistake ends with one sentence and exit code 2; Ctrl-C with 130. What a script would read goes to standard output
+(`--json`), what a person watches to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .core.errors import WashiError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .core.models import TextureModel
+    from .core.search import Candidates, Search
+
+SESSION_VERSION = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: without the program's name; None: those of the process.
+
+    Returns:
+        0 done, 1 a check that found something, 2 a mistake or a failure that is said in one sentence, 130 interrupted.
+    """
+    parser = _parser()
+    try:
+        chosen = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    try:
+        return int(chosen.run(chosen) or 0)
+    except WashiError as error:
+        print(f"washi-latent: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("washi-latent: stopped; what was finished is kept", file=sys.stderr)
+        return 130
+    except MemoryError:
+        print("washi-latent: there is not enough memory: ask for fewer or smaller textures", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+def script() -> None:
+    """Entry point of the console script."""
+    sys.exit(main())
+
+
+# What is there to say
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="washi-latent", description="Find a texture by looking, not by describing.")
+    parser.add_argument("--version", action="version", version=f"washi-latent {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _models(_command(commands, "models", _run_models, "list the models that are here", "washi-latent models --json"))
+    _explore(
+        _command(commands, "explore", _run_explore, "search without a person: sample, pick, step", "washi-latent explore --steps 3 --pick 2,0,5 --out search")
+    )
+    _sequence(
+        _command(
+            commands,
+            "sequence",
+            _run_sequence,
+            "interpolate textures between two finds",
+            "washi-latent sequence --from search/session.json --ends start end --count 12 --out panels",
+        )
+    )
+    _synthesize(
+        _command(
+            commands, "synthesize", _run_synthesize, "simulate a sheet of washi", "washi-latent synthesize --kind unryu --size 1024 --seed 3 --out sheet.png"
+        )
+    )
+    _train(
+        _command(
+            commands,
+            "train",
+            _run_train,
+            "train a model on photographs or on the simulation",
+            "washi-latent train --images my-photographs --out models/my-paper",
+        )
+    )
+    _figures(_command(commands, "figures", _run_figures, "draw the paper's five figures from a model", "washi-latent figures --out figures"))
+    return parser
+
+
+def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int | None], text: str, example: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"example: {example}")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--verify", action="store_true", help="check every file of every model against its checksum")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _explore(parser: argparse.ArgumentParser) -> None:
+    _model_options(parser)
+    parser.add_argument("--steps", type=int, default=3, help="steps to walk (default 3)")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--pick", type=_numbers, metavar="N,N,...", help="which representative to pick at each step, from 0; the last is repeated")
+    how.add_argument("--toward", metavar="PICTURE", help="pick what looks most like this picture")
+    parser.add_argument("--from", dest="session", metavar="SESSION", help="go on from a session.json")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same search (default 0)")
+    parser.add_argument("--samples", type=int, help="textures a step (default 50)")
+    parser.add_argument("--representatives", type=int, help="how many of them are shown (default 8)")
+    parser.add_argument("--method", help="how they are chosen: coverage, medoids, paper, random (default coverage)")
+    parser.add_argument("--radius", type=float, help="how far the light reaches (r)")
+    parser.add_argument("--angle", type=float, metavar="DEGREES", help="mean angle to the last step's direction, in place of --concentration")
+    parser.add_argument("--concentration", type=float, help="how narrow the light is (kappa)")
+    parser.add_argument("--no-shell", action="store_true", help="leave candidates where they fall, as the paper does")
+    parser.add_argument("--out", default="search", metavar="FOLDER", help="for contact sheets and session.json (default search)")
+    parser.add_argument("--json", action="store_true", help="print the session's path and picks as JSON")
+
+
+def _sequence(parser: argparse.ArgumentParser) -> None:
+    _model_options(parser)
+    parser.add_argument(
+        "--from",
+        dest="sessions",
+        action="append",
+        metavar="SESSION",
+        required=True,
+        help="a session.json; twice: the first end from one, the second from the other",
+    )
+    parser.add_argument(
+        "--ends",
+        nargs="+",
+        metavar="END",
+        default=["start", "end"],
+        help="two or more of: start, end, a step's number, or a favourite's name (default start end)",
+    )
+    parser.add_argument("--count", type=int, default=12, help="textures in all, ends included, between each two ends (default 12)")
+    parser.add_argument("--spacing", default="even", help="even (neighbours equally different) or similarity (the paper's) (default even)")
+    parser.add_argument("--path", default="slerp", help="slerp (along the shell) or lerp (straight) (default slerp)")
+    parser.add_argument("--out", default="sequence", metavar="FOLDER", help="for PNG, sequence.json and the plot (default sequence)")
+    parser.add_argument("--no-plot", action="store_true", help="leave out the plot, which needs matplotlib")
+    parser.add_argument("--json", action="store_true", help="print what the sequence is like as JSON")
+
+
+def _model_options(parser: argparse.ArgumentParser) -> None:
+    from .core.models import DEFAULT_MODEL
+
+    parser.add_argument("--model", default=None, help=f"a model's name or folder (default {DEFAULT_MODEL})")
+    parser.add_argument("--backend", default="auto", help="auto, onnx or torch (default auto)")
+    parser.add_argument("--size", type=int, help="edge of the textures in pixels, where the model makes any")
+    parser.add_argument("--threads", type=int, help="processor threads to use (default all)")
+
+
+def _synthesize(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kind", default="kozo", help="a kind, several joined by +, or all for a labelled contact sheet (default kozo)")
+    parser.add_argument("--size", type=int, default=1024, help="edge in pixels (default 1024)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same sheet (default 0)")
+    parser.add_argument("--scale", type=float, default=0.1, metavar="MM", help="millimetres a pixel (default 0.1)")
+    parser.add_argument("--maps", action="store_true", help="also write colour, height (16 bit) and opacity beside it")
+    parser.add_argument("--out", default="sheet.png", metavar="FILE", help="PNG of the sheet as a scanner sees it (default sheet.png)")
+
+
+def _train(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--images", metavar="FOLDER", help="photographs to learn from")
+    source.add_argument("--synthetic", action="store_true", help="learn from the simulation of washi")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="the model's folder; its last part becomes the model's name")
+    parser.add_argument("--kind", default="dcgan", help="what to train (default dcgan)")
+    parser.add_argument("--iterations", type=int, default=6000, help="steps in all (default 6000)")
+    parser.add_argument("--minutes", type=float, help="stop after so many minutes")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and order (default 0)")
+    parser.add_argument("--restart", action="store_true", help="start anew instead of going on from the last checkpoint")
+    parser.add_argument("--threads", type=int, help="processor threads to use")
+
+
+def _figures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default=None, help="a model's name or folder (default washi-dcgan-64)")
+    parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default 0)")
+    parser.add_argument("--out", default="figures", metavar="FOLDER", help="for figure-1.png to figure-5.png (default figures)")
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 2,0,5") from error
+
+
+# models
+
+
+def _run_models(arguments: argparse.Namespace) -> int:
+    from .core.models import ModelInfo, find_bundles, verify
+
+    found = find_bundles()
+    rows: list[dict[str, Any]] = []
+    for name, bundle in found.items():
+        problem = str(bundle) if isinstance(bundle, WashiError) else None
+        if arguments.verify and isinstance(bundle, ModelInfo):
+            try:
+                verify(bundle.folder)
+            except WashiError as error:
+                problem = str(error)
+        rows.append({"name": name, "problem": problem, **(_facts(bundle) if isinstance(bundle, ModelInfo) else {})})
+    if arguments.json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+    for row in rows if not arguments.json else []:
+        print(f"{row['name']}: {row['problem'] or row['title'] + ', ' + row['shape'] + ', ' + row['license']}")
+    if not rows:
+        print("no models are here: set $WASHI_LATENT_MODELS to a folder of bundles, or train one", file=sys.stderr)
+    return 1 if any(row["problem"] for row in rows) else 0
+
+
+def _facts(info: Any) -> dict[str, Any]:
+    size = "any size" if info.size is None else f"{info.size[1]} x {info.size[0]} pixels"
+    return {
+        "title": info.title,
+        "license": info.license,
+        "shape": f"{info.latent_dim} dimensions, {size}, {'+'.join(info.channels)}",
+        "latent_dim": info.latent_dim,
+        "channels": list(info.channels),
+        "size": info.size,
+        "tileable": info.tileable,
+        "millimetres_per_pixel": info.millimetres_per_pixel,
+        "folder": str(info.folder),
+    }
+
+
+# explore
+
+
+def _run_explore(arguments: argparse.Namespace) -> int:
+    from .core.images import make_folder, read_image
+
+    if not 1 <= arguments.steps <= 1000:
+        raise WashiError(f"{arguments.steps} steps were asked for: choose 1 to 1000")
+    search = _search(arguments)
+    target = read_image(arguments.toward) if arguments.toward else None
+    folder = make_folder(arguments.out)
+    start = len(search.state.path()) - 1
+    for step in range(arguments.steps):
+        began = time.perf_counter()
+        candidates = search.sample()
+        index = _choice(arguments, candidates, target, step)
+        _write_step(folder, start + step + 1, candidates, index)
+        search.pick(index)
+        print(f"step {start + step + 1}: picked texture {index} of {len(candidates.latents)} ({time.perf_counter() - began:.1f} s)", file=sys.stderr)
+        _say(candidates.representatives.message)
+        _write_session(folder / "session.json", search, arguments.size)
+    _write_find(folder, search)
+    if arguments.json:
+        print(json.dumps({"session": str(folder / "session.json"), "picked": [search.state.nodes[i].picked for i in search.state.path()[1:]]}))
+    else:
+        print(f"{folder / 'session.json'} and contact sheets are written; the find is {folder / 'find.png'}")
+    return 0
+
+
+def _search(arguments: argparse.Namespace) -> Search:
+    from .core.search import Search, SearchSettings, default_settings
+    from .core.sphere import concentration_for_angle
+
+    if arguments.session:
+        state, size, name = _read_session(arguments.session)
+        model = _load(arguments, name)
+        return Search(model, state=state, size=arguments.size or size)
+    model = _load(arguments)
+    first, after = default_settings(model)
+    given = {
+        name: getattr(arguments, name) for name in ("samples", "representatives", "method", "radius", "concentration") if getattr(arguments, name) is not None
+    }
+    if arguments.angle is not None:
+        import math
+
+        given["concentration"] = concentration_for_angle(math.radians(arguments.angle), model.latent_dim)
+    if arguments.no_shell:
+        given["shell"] = False
+    direction = {"direction": "last"} if "concentration" in given else {}
+    before: dict[str, Any] = {name: value for name, value in given.items() if name != "concentration"}
+    if arguments.seed < 0:
+        raise WashiError(f"the seed is {arguments.seed}: choose 0 or above")
+    both: tuple[SearchSettings, SearchSettings] = replace(first, **before), replace(after, **given, **direction)
+    return Search(model, seed=arguments.seed, settings=both[0], settings_after=both[1], size=arguments.size)
+
+
+def _choice(arguments: argparse.Namespace, candidates: Candidates, target: np.ndarray[Any, Any] | None, step: int) -> int:
+    from .core.search import rank_by_picture
+
+    shown = candidates.representatives.indices
+    if target is not None:
+        return int(rank_by_picture(candidates.images, target)[0])
+    picks = arguments.pick or [0]
+    position = picks[min(step, len(picks) - 1)]
+    if not 0 <= position < len(shown):
+        raise WashiError(f"step {step + 1} shows {len(shown)} representatives: pick one from 0 to {len(shown) - 1}")
+    return int(shown[position])
+
+
+def _write_step(folder: Path, number: int, candidates: Candidates, picked: int) -> None:
+    from .core.images import contact_sheet, write_png
+
+    shown = [int(i) for i in candidates.representatives.indices]
+    place = {index: position for position, index in enumerate(shown)}
+    labels = [f"{i}" + (f"  shown as {place[i]}" if i in place else "") for i in range(len(candidates.images))]
+    order = [picked] if picked not in place else []
+    write_png(
+        folder / f"step-{number:02d}-candidates.png",
+        contact_sheet(candidates.images, labels, columns=10, tile=112, marked=shown, title=f"Step {number}: all candidates; framed: those that are shown"),
+    )
+    names = [f"{place.get(i, '-')}: texture {i}" + (", picked" if i == picked else "") for i in [*shown, *order]]
+    marked = [i for i, index in enumerate([*shown, *order]) if index == picked]
+    write_png(
+        folder / f"step-{number:02d}-representatives.png",
+        contact_sheet(
+            candidates.images[[*shown, *order]], names, columns=4, tile=192, marked=marked, title=f"Step {number}: representatives; framed: the pick"
+        ),
+    )
+
+
+def _write_find(folder: Path, search: Search) -> None:
+    from .core.images import rgb, write_png
+
+    write_png(
+        folder / "find.png",
+        rgb(search.picture()),
+        {"model": search.state.model, "latent": list(search.state.node.center), "seed": search.state.noise_seed, "version": __version__},
+    )
+
+
+def _write_session(path: Path, search: Search, size: int | None) -> None:
+    from .core.images import write_json
+
+    model = {"name": search.model.info.name, "generator": search.model.info.files["generator.onnx"][0] if "generator.onnx" in search.model.info.files else None}
+    write_json(
+        path,
+        {
+            "session_version": SESSION_VERSION,
+            "program": f"washi-latent {__version__}",
+            "model": model,
+            "size": size,
+            "search": json.loads(search.state.to_json()),
+        },
+    )
+
+
+def _read_session(path: str) -> tuple[Any, int | None, str]:
+    from .core.search import state_from_dict
+
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        if value["session_version"] != SESSION_VERSION:
+            raise WashiError(f"{path} was saved in version {value['session_version']!r} and this program reads {SESSION_VERSION}: update Washi Latent")
+        size, name = value["size"], value["model"]["name"]
+        if not (size is None or type(size) is int) or not isinstance(name, str):
+            raise TypeError("size or name")
+        return state_from_dict(value["search"]), size, name
+    except OSError as error:
+        raise WashiError(f"the session {path} can't be read: give the session.json that explore wrote") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if isinstance(error, WashiError):
+            raise
+        raise WashiError(f"{path} is not a session: give the session.json that explore wrote") from error
+
+
+def _load(arguments: argparse.Namespace, name: str | None = None) -> TextureModel:
+    from .core.models import DEFAULT_MODEL, load_model
+
+    if arguments.threads is not None and arguments.threads < 1:
+        raise WashiError(f"{arguments.threads} threads were asked for: choose 1 or more")
+    return load_model(arguments.model or name or DEFAULT_MODEL, arguments.backend, threads=arguments.threads)
+
+
+# sequence
+
+
+def _run_sequence(arguments: argparse.Namespace) -> int:
+    from .core.images import contact_sheet, make_folder, rgb, write_json, write_png
+    from .core.sequence import interpolate
+
+    if arguments.count < 3:
+        raise WashiError(f"{arguments.count} textures leave nothing between the ends: ask for 3 or more")
+    sessions = [_read_session(path) for path in arguments.sessions]
+    if len({name for _, _, name in sessions}) > 1:
+        raise WashiError("the sessions were made with different models: take both ends from searches of one model")
+    if len({state.noise_seed for state, _, _ in sessions}) > 1:
+        raise WashiError("the sessions show different sheets (noise seeds): take both ends from searches with one noise seed")
+    model = _load(arguments, sessions[0][2])
+    ends = [_end(state, name) for state, name in zip(_spread_sessions([s for s, _, _ in sessions], len(arguments.ends)), arguments.ends, strict=True)]
+    if len(ends) < 2:
+        raise WashiError("a sequence needs two ends: give two or more, such as --ends start end")
+    size = arguments.size or sessions[0][1]
+    folder = make_folder(arguments.out)
+    sequence = interpolate(
+        model,
+        ends[0],
+        ends[-1],
+        arguments.count - 2,
+        arguments.spacing,
+        arguments.path,
+        between=ends[1:-1],
+        size=size,
+        seed=sessions[0][0].noise_seed,
+        progress=_bar("sequence"),
+    )
+    for i, image in enumerate(sequence.images):
+        provenance = {
+            "model": model.info.name,
+            "latent": sequence.latents[i].tolist(),
+            "seed": sessions[0][0].noise_seed,
+            "position": float(sequence.positions[i]),
+            "version": __version__,
+        }
+        write_png(folder / f"texture-{i:03d}.png", rgb(image), provenance)
+    labels = [f"{i}: {s:.3f}" + ("" if t == "ok" else " !") for i, (s, t) in enumerate(zip(sequence.similarities, sequence.status, strict=True))]
+    write_png(
+        folder / "sequence.png", contact_sheet(sequence.images, labels, columns=6, tile=192, title="The sequence; below each texture: MSSIM to the reference")
+    )
+    write_json(
+        folder / "sequence.json",
+        {"program": f"washi-latent {__version__}", "model": model.info.name, "size": size, "seed": sessions[0][0].noise_seed, **sequence.to_dict()},
+    )
+    if not arguments.no_plot:
+        _plot(sequence, folder / "similarity.png")
+    _say(sequence.message)
+    _print_metrics(sequence, folder, arguments.json)
+    return 0
+
+
+def _plot(sequence: Any, path: Path) -> None:
+    try:
+        sequence.draw(path)
+    except WashiError as error:
+        _say(str(error))
+
+
+def _print_metrics(sequence: Any, folder: Path, as_json: bool) -> None:
+    metrics = vars(sequence.metrics)
+    if as_json:
+        print(json.dumps({"folder": str(folder), "textures": len(sequence.positions), **metrics}))
+        return
+    print(f"{len(sequence.positions)} textures are in {folder}")
+    print(
+        f"largest over smallest step, neighbours: {metrics['neighbour_step_ratio']:.3f}; to the reference: {metrics['reference_step_ratio']:.3f}; flagged: {metrics['flagged']}"
+    )
+
+
+def _spread_sessions(states: list[Any], count: int) -> list[Any]:
+    """Which session each end is from: one session for all, or one an end."""
+    if len(states) == 1:
+        return states * count
+    if len(states) != count:
+        raise WashiError(f"{len(states)} sessions and {count} ends were given: give one session, or one an end")
+    return states
+
+
+def _end(state: Any, name: str) -> list[float]:
+    path = state.path()
+    kept = {favourite.name: favourite.latent for favourite in state.favourites}
+    if name in kept:
+        return list(kept[name])
+    places = {"start": path[min(1, len(path) - 1)], "end": path[-1], **{str(i): index for i, index in enumerate(path)}}
+    if name not in places:
+        raise WashiError(
+            f"the session has no end {name!r}: choose start, end, a step from 0 to {len(path) - 1}, or a favourite ({', '.join(kept) or 'none kept'})"
+        )
+    return list(state.nodes[places[name]].center)
+
+
+# synthesize, train, figures
+
+
+def _run_synthesize(arguments: argparse.Namespace) -> int:
+    from .core.images import contact_sheet, write_png
+
+    try:
+        from .training.washi import KINDS, TITLES, synthesize
+    except ImportError as error:
+        raise WashiError(f"the simulation needs {error.name}, which is not installed: pip install 'washi-latent[simulate]'") from error
+    out = Path(arguments.out)
+    if arguments.kind == "all":
+        import numpy as np
+
+        bar, pictures = _bar("synthesize"), []
+        for i, kind in enumerate(KINDS):
+            pictures.append(synthesize(kind, arguments.size, arguments.seed, arguments.scale).scan())
+            bar((i + 1) / len(KINDS))
+        width = arguments.size * arguments.scale
+        title = f"Simulated washi, {width:.0f} x {width:.0f} mm each, light from the upper left"
+        write_png(out, contact_sheet(np.stack(pictures), [TITLES[k] for k in KINDS], columns=5, tile=min(arguments.size, 384), title=title))
+        print(f"{out} is written: {len(KINDS)} kinds")
+        return 0
+    sheet = synthesize(arguments.kind, arguments.size, arguments.seed, arguments.scale)
+    facts = {"simulated": sheet.kind, "seed": sheet.seed, "millimetres_per_pixel": sheet.millimetres_per_pixel, "version": __version__}
+    write_png(out, sheet.scan(), facts)
+    if arguments.maps:
+        write_png(out.with_name(f"{out.stem}_color.png"), sheet.color, facts)
+        write_png(out.with_name(f"{out.stem}_height.png"), sheet.height, facts, bits=16)
+        write_png(out.with_name(f"{out.stem}_opacity.png"), sheet.opacity, facts)
+    print(f"{out} is written")
+    return 0
+
+
+def _run_train(arguments: argparse.Namespace) -> int:
+    from .training import train
+
+    info = train(
+        out=Path(arguments.out),
+        images=Path(arguments.images) if arguments.images else None,
+        synthetic=arguments.synthetic,
+        kind=arguments.kind,
+        iterations=arguments.iterations,
+        minutes=arguments.minutes,
+        seed=arguments.seed,
+        resume=not arguments.restart,
+        threads=arguments.threads,
+    )
+    print(f"the model {info.name} is in {info.folder}")
+    return 0
+
+
+def _run_figures(arguments: argparse.Namespace) -> int:
+    try:
+        from .figures import draw_figures
+    except ImportError as error:
+        raise WashiError(f"the figures need {error.name}, which is not installed: pip install 'washi-latent[figures]'") from error
+    for path in draw_figures(arguments.model, arguments.out, arguments.seed):
+        print(path)
+    return 0
+
+
+# Saying things
+
+
+def _say(message: str | None) -> None:
+    if message:
+        print(message, file=sys.stderr)
+
+
+def _bar(name: str) -> Callable[[float], None]:
+    """A progress bar with the time left, on a terminal only."""
+    began = time.perf_counter()
+
+    def show(done: float) -> None:
+        if sys.stderr.isatty():
+            left = (time.perf_counter() - began) * (1 - done) / max(done, 1e-6)
+            print(f"\r{name} [{'#' * round(done * 30):30}] {done:4.0%}, {left:.0f} s left ", end="" if done < 1 else "\n", file=sys.stderr, flush=True)
+
+    return show
