@@ -282,7 +282,7 @@ class SplatPen:
         lengths = np.linalg.norm(np.diff(points, axis=1), axis=-1)
         samples = max(1, math.ceil(float(lengths.max()) / self._STEP))
         along = ((np.arange(samples) + 0.5) / samples)[None, None, :, None]
-        dense: Points = points[:, :-1, None] * (1 - along) + points[:, 1:, None] * along
+        dense: Any = points[:, :-1, None] * (1 - along) + points[:, 1:, None] * along
         weight = np.repeat(lengths.ravel() / samples, samples)
         self._waiting.append((dense.reshape(-1, 2), weight))
         self._count += len(weight)
