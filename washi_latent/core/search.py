@@ -414,17 +414,18 @@ def candidate_latents(center: Latents, direction: Latents, settings: SearchSetti
 
 
 def compared(images: ArrayLike) -> Array:
-    """What textures are compared by: gray pictures (N, H, W) of at most `COMPARED_EDGE` pixels, of (N, H, W, C).
+    """What textures are compared by: their colours (N, h, w, 1 or 3), at most `COMPARED_EDGE` pixels, of (N, H, W, C).
 
     Larger ones are cut, not shrunk, at twice that size and then halved: fibres must stay visible to the similarity.
     """
-    pictures = gray(images)
-    edge = min(pictures.shape[1:])
+    array = np.asarray(images, np.float32)
+    pictures = array[..., :3] if array.shape[-1] >= 3 else array[..., :1]
+    edge = min(pictures.shape[1:3])
     if edge <= COMPARED_EDGE:
         return pictures
-    halved = min(edge, 2 * COMPARED_EDGE) // 2 * 2
-    part = pictures[:, :halved, :halved]
-    return part.reshape(len(part), halved // 2, 2, halved // 2, 2).mean((2, 4))
+    kept = min(edge, 2 * COMPARED_EDGE) // 2 * 2
+    part = pictures[:, :kept, :kept]
+    return part.reshape(len(part), kept // 2, 2, kept // 2, 2, part.shape[-1]).mean((2, 4))
 
 
 def rank_by_picture(images: ArrayLike, target: ArrayLike) -> NDArray[np.intp]:
