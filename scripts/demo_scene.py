@@ -48,7 +48,7 @@ def build(sequence: Path) -> None:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     facts = json.loads((sequence / "sequence.json").read_text(encoding="utf-8"))
     papers = [_paper(sequence, i, facts) for i in range(len(facts["positions"]))]
-    wood, dark = _wood("Wood", (0.030, 0.014, 0.007)), _wood("Rail", (0.020, 0.010, 0.005))
+    wood, dark = _wood("Wood", (0.060, 0.026, 0.012)), _wood("Rail", (0.042, 0.019, 0.009))
     _shoji(papers, wood, dark)
     _room()
     _garden()
@@ -87,7 +87,7 @@ def _panel(index: int, paper: bpy.types.Material, wood: bpy.types.Material, at: 
     x, y, z = at
     inner_w, inner_h = PANEL_WIDTH - 2 * STILE, height - 2 * STILE
     for side in (-1, 1):
-        _box("Stile", (x + side * (PANEL_WIDTH - STILE) / 2, y, z + height / 2), (STILE - 0.002, 0.028, height), wood)
+        _box("Stile", (x + side * (PANEL_WIDTH - STILE) / 2, y, z + height / 2), (STILE + 0.001, 0.028, height), wood)
         _box("Stile", (x, y, z + height / 2 + side * (height - STILE) / 2), (inner_w, 0.028, STILE), wood)
     for i in range(1, bars[0] + 1):
         _box("Kumiko", (x - inner_w / 2 + inner_w * i / (bars[0] + 1), y - 0.004, z + height / 2), (KUMIKO, 0.014, inner_h), wood)
@@ -193,9 +193,13 @@ def _leaf(material: bpy.types.Material, at: tuple[float, float, float], draw: ra
 
 
 def _lights() -> None:
-    _area("Evening sun", (0.5, 2.3, 1.5), (math.radians(-82), 0, 0), (4.6, 2.6), 150, (1.0, 0.74, 0.46))
-    _area("Sky", (-0.6, 1.6, 3.0), (math.radians(-35), 0, 0), (5.0, 1.5), 26, (0.72, 0.83, 1.0))
-    _area("Room", (-1.8, -3.2, 2.6), (math.radians(52), 0, math.radians(-25)), (2.0, 2.0), 16, (1.0, 0.82, 0.62))
+    _area("Evening sky", (0.3, 2.6, 1.4), (math.radians(-84), 0, 0), (5.5, 2.8), 330, (1.0, 0.72, 0.44))
+    sun = bpy.data.lights.new("Evening sun", "SUN")
+    sun.energy, sun.angle, sun.color = 5.0, math.radians(2.2), (1.0, 0.68, 0.38)
+    thing = bpy.data.objects.new("Evening sun", sun)
+    thing.rotation_euler = (math.radians(-71), 0, math.radians(14))
+    bpy.context.scene.collection.objects.link(thing)
+    _area("Room", (-1.6, -3.4, 2.5), (math.radians(58), 0, math.radians(-22)), (2.4, 2.0), 75, (0.80, 0.86, 1.0))
     world = bpy.data.worlds.new("Dusk")
     bpy.context.scene.world = world
     if bpy.app.version < (5, 0, 0):
@@ -218,7 +222,7 @@ def _camera() -> None:
     camera = bpy.data.cameras.new("Camera")
     camera.lens = 33
     thing = bpy.data.objects.new("Camera", camera)
-    thing.location, thing.rotation_euler = (0.42, -3.15, 1.0), (math.radians(88.2), 0, math.radians(6.5))
+    thing.location, thing.rotation_euler = (0.40, -3.45, 1.12), (math.radians(85.6), 0, math.radians(6.0))
     bpy.context.scene.collection.objects.link(thing)
     bpy.context.scene.camera = thing
 
@@ -235,7 +239,7 @@ def configure(samples: int, width: int) -> None:
     scene.render.resolution_x, scene.render.resolution_y = width, width * 9 // 16
     scene.view_settings.view_transform = "AgX"
     scene.view_settings.look = "AgX - Medium High Contrast"
-    scene.view_settings.exposure = 0.4
+    scene.view_settings.exposure = 0.0
 
 
 if __name__ == "__main__":

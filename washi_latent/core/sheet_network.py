@@ -12,31 +12,51 @@ from torch.nn import functional as F
 class SheetGenerator(nn.Module):
     """Composes fields of fibres, clouds and marks into paper, at full resolution, any size.
 
-    The latent mixes the fields anew for every paper (a 1x1 convolution whose weights it gives), and scales and shifts every
-    layer after that (FiLM, Perez 2018). Convolutions pad with nothing: the caller pads the fields around their border,
-    so that the sheet is as periodic as they are, and pieces of a large sheet join exactly.
+    A latent becomes a *recipe* (what paper: grammage, dye, strands, bark ...) by a flow that carries the normal distribution
+    to the distribution of papers (rectified flow: Liu 2023, Lipman 2023); a fixed projection brings the latent to
+    the recipe's dimension, so that every direction of the latent matters. The recipe mixes the fields anew for every
+    paper (a 1x1 convolution whose weights it gives) and scales and shifts every layer after that (FiLM, Perez 2018).
+    Convolutions pad with nothing: the caller pads the fields around their border, so that the sheet is as periodic as
+    they are, and pieces of a large sheet join exactly.
 
     Args:
-        latent_dim: Z. fields: number of fields. features: width. channels: 5 (colour, height, opacity) or 3.
+        latent_dim: Z. fields: number of fields. recipe: dimension of a recipe. features: width. channels: 5 (colour, height,
+            opacity) or 3. steps: Euler steps of the flow.
     """
 
     MARGIN = 3
     """Pixels of fields that are needed around the sheet."""
 
-    def __init__(self, latent_dim: int = 100, fields: int = 24, features: int = 32, channels: int = 5) -> None:
+    projection: Tensor
+
+    def __init__(self, latent_dim: int = 100, fields: int = 24, recipe: int = 33, features: int = 32, channels: int = 5, steps: int = 10) -> None:
         super().__init__()
-        self.fields, self.features = fields, features
-        self.mapping = nn.Sequential(nn.Linear(latent_dim, 160), nn.LeakyReLU(0.2), nn.Linear(160, 160), nn.LeakyReLU(0.2))
-        self.mix = nn.Linear(160, features * (fields + 1))
+        self.fields, self.features, self.steps = fields, features, steps
+        self.register_buffer("projection", torch.eye(latent_dim, recipe))
+        self.velocity = nn.Sequential(nn.Linear(recipe + 1, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, recipe))
+        self.mapping = nn.Sequential(nn.Linear(recipe, 192), nn.LeakyReLU(0.2), nn.Linear(192, 192), nn.LeakyReLU(0.2))
+        self.mix = nn.Linear(192, features * (fields + 1))
         self.convolutions = nn.ModuleList(nn.Conv2d(features, features, 3) for _ in range(self.MARGIN))
-        self.styles = nn.ModuleList(nn.Linear(160, features * 2) for _ in range(self.MARGIN + 1))
+        self.styles = nn.ModuleList(nn.Linear(192, features * 2) for _ in range(self.MARGIN + 1))
         self.join = nn.Conv2d(features, features, 1)
         self.out = nn.Conv2d(features, channels, 1)
-        self.base = nn.Linear(160, channels)
+        self.base = nn.Linear(192, channels)
 
     def forward(self, latent: Tensor, fields: Tensor) -> Tensor:
         """(N, Z) and (1 or N, F, H + 6, W + 6) -> (N, C, H, W) in [0, 1]."""
-        style = self.mapping(latent)
+        return self.compose(self.recipe(latent), fields)
+
+    def recipe(self, latent: Tensor) -> Tensor:
+        """(N, Z) -> (N, R): the flow from noise to a paper."""
+        x = latent @ self.projection
+        for step in range(self.steps):
+            time = torch.full_like(x[:, :1], (step + 0.5) / self.steps)
+            x = x + self.velocity(torch.cat([x, time], 1)) / self.steps
+        return x
+
+    def compose(self, recipe: Tensor, fields: Tensor) -> Tensor:
+        """(N, R) and (1 or N, F, H + 6, W + 6) -> (N, C, H, W) in [0, 1]."""
+        style = self.mapping(recipe)
         weights = self.mix(style).view(-1, self.features, self.fields + 1)
         mixed = weights[:, :, :-1] @ fields.flatten(2) + weights[:, :, -1:]
         x = F.leaky_relu(mixed.view(-1, self.features, fields.shape[2], fields.shape[3]), 0.2)
@@ -48,4 +68,5 @@ class SheetGenerator(nn.Module):
 
 def build(options: dict[str, Any]) -> nn.Module:
     """The untrained generator of a bundle's options."""
-    return SheetGenerator(int(options.get("latent_dim", 100)), len(options["fields"]), int(options.get("features", 32)), int(options.get("channels", 5)))
+    numbers = {name: int(options[name]) for name in ("latent_dim", "recipe", "features", "channels", "steps") if name in options}
+    return SheetGenerator(fields=len(options["fields"]), **numbers)

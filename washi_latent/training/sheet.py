@@ -1,118 +1,104 @@
 """Training the sheet model: a seamless paper of any size, with relief and translucency.
 
-The generator composes fields of fibres and marks (`core/fields.py`); its latent says which paper. It learns as the decoder of
-a variational autoencoder (Kingma and Welling 2014) from pairs of a layout and the sheet that the simulation makes of it:
-stable, fast, and no blur, for the layout already says where every fibre lies. The encoder sees the sheet alone and sums it up
-over the whole crop, so that the latent holds the paper and not the place of its fibres.
+The generator composes fields of fibres and marks (`core/fields.py`). It learns in two parts. *Composing*: pairs of a layout and
+the sheet that the simulation makes of it by a recipe (the simulation's parameters); a plain loss suffices, stable and fast,
+and nothing blurs, for the layout already says where every fibre lies. *Which papers there are*: a rectified flow (Liu 2023,
+Lipman 2023) carries a normal latent to the distribution of recipes, with minibatch optimal transport (Tong 2024), so
+that near latents are alike and every kind has its share.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.fields import FIELD_NAMES, draw_fields
 from ..core.sheet_network import SheetGenerator
 from .pairs import sheet_from_fields
-from .washi import KINDS, Sheet, _Maker, draw_parameters, random_kind
+from .washi import KINDS, Sheet, draw_parameters, fibre_tile, random_kind
 
 CHANNELS = ("red", "green", "blue", "height", "opacity")
 DETAIL_GAIN = (9.0, 9.0, 9.0, 8.0, 4.0)
-LEVEL_GAIN = (1.0, 1.0, 1.0, 1.0, 1.0)
-WEIGHT = 12000.0
 LAYOUT = 256
+RECIPE: tuple[str, ...] = (
+    "grammage", "fibre_length", "coarseness", "cloud_contrast", "bundles", "surface", "scatter", "warmth", "pink", "shade", "mottle", "grain", "brush",
+    "backing", "strands", "strand_tone", "bark", "specks", "laid", "laid_per_cm", "chain", "drops", "drop_depth", "crease", "crease_tone", "flakes",
+    "dust", "silver", "leaves", "dye_uneven", "dye_red", "dye_green", "dye_blue",
+)  # fmt: skip
+_LOGARITHMIC = frozenset({"grammage", "dye_red", "dye_green", "dye_blue", "strands", "specks", "dust", "bark", "flakes", "leaves"})
 
 
-def make_tile(seed: int = 7, size: int = 1024) -> NDArray[np.uint8]:
-    """Draw the tile of fine long and short fibres that `draw_fields` takes pieces from: (2, size, size) uint8."""
-    planes: list[NDArray[np.uint8]] = []
-    for length, coarseness in ((9.0, 0.15), (4.0, 0.10)):
-        rng = np.random.default_rng(seed)
-        parameters = draw_parameters("kozo", rng)
-        parameters.update(grammage=24.0, fibre_length=length, coarseness=coarseness, curl=0.15, alignment=0.3, cloud_contrast=0.0, axis=0.0)
-        mass = _Maker(size, 0.1, parameters, rng).lay_fibres(24.0)
-        relative = mass / mass.mean() - 1
-        planes.append(np.clip(np.round(128 + 24 * relative / relative.std()), 0, 255).astype(np.uint8))
-    return np.stack(planes)
+def recipe_vector(parameters: Mapping[str, Any]) -> NDArray[np.float64]:
+    """What of a sheet's parameters the sheet model can show: (len(RECIPE),)."""
+    dye = {f"dye_{name}": parameters["dye"] * parameters["dye_absorption"][i] for i, name in enumerate(("red", "green", "blue"))}
+    values = {**parameters, **dye}
+    return np.array([np.log1p(4 * values[name]) if name in _LOGARITHMIC else values[name] for name in RECIPE], np.float64)
+
+
+def random_sheet_kind(i: int, rng: np.random.Generator) -> str:
+    """A third of every kind in turn, two thirds as a paper shop would have them: the data's shares of kinds."""
+    return KINDS[i // 3 % len(KINDS)] if i % 3 == 0 else random_kind(rng)
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Layouts and the sheets made of them.
+    """Layouts, recipes, and the sheets made of both.
 
     Attributes:
         layouts: (L, F, 256, 256) float16, periodic. sheets: (N, 256, 256, 5) float16. layout_of: (N,).
+        recipes: (N, R) float32, standardized. mean, deviation: (R,) of the recipes as `recipe_vector` gives them.
         kinds: (N,) names.
     """
 
     layouts: NDArray[np.float16]
     sheets: NDArray[np.float16]
     layout_of: NDArray[np.int64]
+    recipes: NDArray[np.float32]
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
     kinds: tuple[str, ...]
 
 
-def make_pairs(tile: NDArray[np.uint8], layouts: int = 48, sheets: int = 2400, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Pairs:
-    """Simulate `sheets` sheets on `layouts` layouts; a third of every kind in turn, the rest mixtures."""
+def make_pairs(tile: NDArray[np.uint8], layouts: int = 48, sheets: int = 4000, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Pairs:
+    """Simulate `sheets` sheets on `layouts` layouts."""
     drawn = np.stack([draw_fields(LAYOUT, LAYOUT, seed * 1000 + i, tile) for i in range(layouts)])
     rng = np.random.default_rng(seed)
     result = np.empty((sheets, LAYOUT, LAYOUT, len(CHANNELS)), np.float16)
-    kinds: list[str] = []
+    kinds, recipes = [], []
     for i in range(sheets):
-        kind = KINDS[i // 3 % len(KINDS)] if i % 3 == 0 else random_kind(rng)
-        result[i] = sheet_from_fields(drawn[i % layouts], draw_parameters(kind, rng))
-        kinds.append(kind)
+        kinds.append(random_sheet_kind(i, rng))
+        parameters = draw_parameters(kinds[-1], rng)
+        recipes.append(recipe_vector(parameters))
+        result[i] = sheet_from_fields(drawn[i % layouts], parameters)
         if progress:
             progress(i + 1, sheets)
-    return Pairs(drawn.astype(np.float16), result, np.arange(sheets) % layouts, tuple(kinds))
-
-
-class SheetEncoder(nn.Module):
-    """Crop -> mean and log variance of its latent; means and deviations over the crop, no places."""
-
-    def __init__(self, channels: int = 5, features: int = 32, latent_dim: int = 100) -> None:
-        super().__init__()
-        widths = [channels * 2, features, features * 2, features * 3, features * 4]
-        self.stages = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1, padding_mode="reflect") for a, b in zip(widths, widths[1:], strict=False))
-        pooled = 2 * sum(widths[1:]) + 2 * widths[0]
-        self.hidden = nn.Linear(pooled, 256)
-        self.out = nn.Linear(256, latent_dim * 2)
-
-    def forward(self, sheets: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, H, W) in [0, 1] -> two (N, Z)."""
-        x = sheet_views(sheets)
-        pooled = [_summary(x)]
-        for stage in self.stages:
-            x = F.leaky_relu(stage(x), 0.2)
-            pooled.append(_summary(x))
-        mean, log_variance = self.out(F.leaky_relu(self.hidden(torch.cat(pooled, 1)), 0.2)).chunk(2, 1)
-        return mean, log_variance.clamp(-9, 2)
+    raw = np.stack(recipes)
+    mean, deviation = raw.mean(0), raw.std(0) + 1e-6
+    return Pairs(drawn.astype(np.float16), result, np.arange(sheets) % layouts, ((raw - mean) / deviation).astype(np.float32), mean, deviation, tuple(kinds))
 
 
 def sheet_views(sheets: Tensor) -> Tensor:
     """(N, C, H, W) -> (N, 2C, H, W): levels, and fine structure at a contrast that can be seen."""
-    channels = sheets.shape[1]
-    gain = sheets.new_tensor(DETAIL_GAIN[:channels])[:, None, None]
+    gain = sheets.new_tensor(DETAIL_GAIN[: sheets.shape[1]])[:, None, None]
     smooth = F.avg_pool2d(F.pad(sheets, (4, 4, 4, 4), mode="reflect"), 9, 1)
-    return torch.cat([sheets - 0.5, (sheets - smooth) * gain], 1)
-
-
-def _summary(x: Tensor) -> Tensor:
-    return torch.cat([x.mean((2, 3)), (x.var((2, 3)) + 1e-6).sqrt()], 1)
+    return torch.cat([sheets, (sheets - smooth) * gain], 1)
 
 
 class SheetTrainer:
     """Everything that a run changes, and one step of it.
 
     Args:
-        pairs: what to learn from. seed: weights, latents and order follow from it. batch, crop: crops a step, and their edge.
+        pairs: what to learn from. seed: weights and order follow from it. features: width. batch, crop: crops a step, and
+            their edge. steps: after how many the learning rate has fallen to its end.
     """
 
     architecture = "sheet"
@@ -120,91 +106,103 @@ class SheetTrainer:
     def __init__(self, pairs: Pairs, seed: int = 0, features: int = 32, batch: int = 12, crop: int = 96, steps: int = 8000) -> None:
         torch.manual_seed(seed)
         self.pairs, self.batch, self.crop, self.steps = pairs, batch, crop, steps
-        self.options: dict[str, Any] = {"latent_dim": 100, "features": features, "channels": 5, "fields": list(FIELD_NAMES), "margin": SheetGenerator.MARGIN}
-        self.generator = SheetGenerator(100, len(FIELD_NAMES), features, 5)
-        self.encoder = SheetEncoder()
+        self.options: dict[str, Any] = {"features": features, "fields": list(FIELD_NAMES), "margin": SheetGenerator.MARGIN, "recipe": len(RECIPE), "steps": 10}
+        self.generator = SheetGenerator(100, len(FIELD_NAMES), len(RECIPE), features, 5, 10)
         with torch.no_grad():
             level = torch.from_numpy(pairs.sheets[::50].astype(np.float32).mean((0, 1, 2)))
             self.generator.base.bias.copy_(torch.logit(level))
+            self.generator.projection.copy_(torch.linalg.qr(torch.randn(100, len(RECIPE))).Q)
             for style in self.generator.styles:
                 style.weight.mul_(0.3)  # type: ignore[operator]
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        self.optimizer = torch.optim.Adam([*self.generator.parameters(), *self.encoder.parameters()], 2e-3, (0.9, 0.99))
+        self.optimizer = torch.optim.Adam(self.generator.parameters(), 2e-3, (0.9, 0.99))
         self.numbers = np.random.default_rng(seed)
         self.random = torch.Generator().manual_seed(seed)
+        self.flow_recipes = torch.from_numpy(_many_recipes(pairs, 30_000, seed + 1))
         self.iteration = 0
 
     def step(self) -> dict[str, float]:
-        """One step; the losses by name."""
+        """One step of both parts; the losses by name."""
         for group in self.optimizer.param_groups:
-            group["lr"] = 2e-3 * min(1.0, self.iteration / 100) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, self.iteration / self.steps))) + 2e-5
-        fields, sheets = self._crops()
-        mean, log_variance = self.encoder(sheets)
-        latents = mean + torch.randn(mean.shape, generator=self.random) * (log_variance / 2).exp()
-        error = (sheet_views(self.generator(latents, fields)) - sheet_views(sheets)).abs().mean()
-        divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+            group["lr"] = 2e-3 * min(1.0, (self.iteration + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, self.iteration / self.steps))) + 2e-5
+        fields, sheets, recipes = self._crops()
+        error = (sheet_views(self.generator.compose(recipes, fields)) - sheet_views(sheets)).abs().mean()
+        flow = self._flow_loss()
         self.optimizer.zero_grad(set_to_none=True)
-        ramp = min(1.0, 0.02 + self.iteration / 800)  # an early divergence would switch the latent off for good
-        (WEIGHT * error + ramp * divergence).backward()
-        nn.utils.clip_grad_norm_(self.generator.parameters(), 200.0)
+        (10 * error + flow).backward()
+        nn.utils.clip_grad_norm_(self.generator.parameters(), 5.0)
         self.optimizer.step()
         self.iteration += 1
         decay = min(0.998, (1 + self.iteration) / (10 + self.iteration))
         with torch.no_grad():
             for kept, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
                 kept.lerp_(now, 1 - decay)
-        return {"error": float(error.detach()), "divergence": float(divergence.detach())}
+        return {"error": float(error.detach()), "flow": float(flow.detach())}
 
-    def _crops(self) -> tuple[Tensor, Tensor]:
+    def _flow_loss(self, count: int = 256) -> Tensor:
+        """Rectified flow with minibatch optimal transport: the velocity along straight lines from noise to recipes."""
+        chosen = torch.randint(0, len(self.flow_recipes), (count,), generator=self.random)
+        end = self.flow_recipes[chosen]
+        start = torch.randn(end.shape, generator=self.random)
+        _, match = linear_sum_assignment(torch.cdist(start, end).square().numpy())
+        end = end[torch.from_numpy(match)]
+        time = torch.rand(count, 1, generator=self.random)
+        there = start + (end - start) * time
+        return (self.generator.velocity(torch.cat([there, time], 1)) - (end - start)).square().mean()
+
+    def _crops(self) -> tuple[Tensor, Tensor, Tensor]:
         margin, span = SheetGenerator.MARGIN, self.crop + 2 * SheetGenerator.MARGIN
         fields, sheets = np.empty((self.batch, len(FIELD_NAMES), span, span), np.float32), np.empty((self.batch, 5, self.crop, self.crop), np.float32)
-        for i, chosen in enumerate(self.numbers.integers(0, len(self.pairs.sheets), self.batch)):
+        indices = self.numbers.integers(0, len(self.pairs.sheets), self.batch)
+        for i, chosen in enumerate(indices):
             y, x = self.numbers.integers(0, LAYOUT, 2)
             rows, columns = (np.arange(-margin, self.crop + margin) + n for n in (y, x))
             layout = self.pairs.layouts[self.pairs.layout_of[chosen]]
             fields[i] = layout[:, (rows % LAYOUT)[:, None], (columns % LAYOUT)[None]]
-            inner = np.ix_(rows[margin:-margin] % LAYOUT, columns[margin:-margin] % LAYOUT)
-            sheets[i] = np.moveaxis(self.pairs.sheets[chosen][inner], -1, 0)
-        return torch.from_numpy(fields), torch.from_numpy(sheets)
+            sheets[i] = np.moveaxis(self.pairs.sheets[chosen][np.ix_(rows[margin:-margin] % LAYOUT, columns[margin:-margin] % LAYOUT)], -1, 0)
+        return torch.from_numpy(fields), torch.from_numpy(sheets), torch.from_numpy(self.pairs.recipes[indices])
 
-    def make(self, latents: Tensor, layout: int = 0) -> NDArray[np.float32]:
-        """(N, Z) -> (N, 256, 256, 5) sheets of the averaged generator on one of the layouts."""
+    def make(self, recipes: Tensor, layout: int = 0) -> NDArray[np.float32]:
+        """(N, R) -> (N, 256, 256, 5) sheets of the averaged generator on one of the layouts."""
         padded = np.pad(self.pairs.layouts[layout].astype(np.float32), ((0, 0), *(((SheetGenerator.MARGIN,) * 2,) * 2)), mode="wrap")
         with torch.no_grad():
-            made = [self.average(z[None], torch.from_numpy(padded[None])) for z in latents]
+            made = [self.average.compose(r[None], torch.from_numpy(padded[None])) for r in recipes]
         return torch.cat(made).permute(0, 2, 3, 1).contiguous().numpy()
 
     def samples(self, count: int, seed: int = 0) -> NDArray[np.float32]:
         """Scans of sheets of the averaged generator, (count, 256, 256, 3); the same latents each time."""
         latents = torch.randn(count, 100, generator=torch.Generator().manual_seed(seed))
-        return scans(self.make(latents))
-
-    def reconstructed(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Training sheets through the encoder and back, (N, 256, 256, 5)."""
-        sheets = torch.from_numpy(self.pairs.sheets[chosen].astype(np.float32)).permute(0, 3, 1, 2)
         with torch.no_grad():
-            means, _ = self.encoder(sheets[:, :, : self.crop, : self.crop])
-        return np.concatenate([self.make(z[None], int(self.pairs.layout_of[i])) for z, i in zip(means, chosen, strict=True)])
+            return scans(self.make(self.average.recipe(latents)))
+
+    def composed(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The generator's sheets of training pairs' layouts and recipes, (N, 256, 256, 5)."""
+        return np.concatenate([self.make(torch.from_numpy(self.pairs.recipes[i : i + 1]), int(self.pairs.layout_of[i])) for i in chosen])
+
+    def finished(self) -> nn.Module:
+        """The averaged generator."""
+        return copy.deepcopy(self.average).eval()
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on."""
         return {
-            "generator": self.generator.state_dict(),
-            "encoder": self.encoder.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "random": self.random.get_state(),
-            "numbers": _plain(self.numbers.bit_generator.state),
-            "iteration": self.iteration,
-        }
+            "generator": self.generator.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "random": self.random.get_state(), "numbers": _plain(self.numbers.bit_generator.state), "iteration": self.iteration,
+        }  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state()`."""
-        for name in ("generator", "encoder", "average", "optimizer"):
+        for name in ("generator", "average", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
         self.random.set_state(state["random"])
         self.numbers.bit_generator.state = state["numbers"]
         self.iteration = int(state["iteration"])
+
+
+def _many_recipes(pairs: Pairs, count: int, seed: int) -> NDArray[np.float32]:
+    rng = np.random.default_rng(seed)
+    raw = np.stack([recipe_vector(draw_parameters(random_sheet_kind(i, rng), rng)) for i in range(count)])
+    return ((raw - pairs.mean) / pairs.deviation).astype(np.float32)
 
 
 def scans(sheets: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -214,3 +212,6 @@ def scans(sheets: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _plain(value: Any) -> Any:
     return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else int(value) if isinstance(value, int | np.integer) else value
+
+
+__all__ = ["CHANNELS", "RECIPE", "Pairs", "SheetTrainer", "fibre_tile", "make_pairs", "recipe_vector", "scans"]

@@ -328,6 +328,23 @@ def synthesize(kind: str = "kozo", size: int = 1024, seed: int = 0, millimetres_
     return Sheet(color, height, opacity, kind, seed, parameters, millimetres_per_pixel)
 
 
+def fibre_tile(seed: int = 7, size: int = 1024) -> NDArray[np.uint8]:
+    """The tile of fine fibres that `core.fields.draw_fields` takes pieces from.
+
+    Returns:
+        (2, size, size) uint8: long kozo fibres and short mitsumata or gampi fibres; 128 is the mean, 24 levels a deviation.
+    """
+    planes: list[NDArray[np.uint8]] = []
+    for length, coarseness in ((9.0, 0.15), (4.0, 0.10)):
+        rng = np.random.default_rng(seed)
+        parameters = draw_parameters("kozo", rng)
+        parameters.update(grammage=24.0, fibre_length=length, coarseness=coarseness, curl=0.15, alignment=0.3, cloud_contrast=0.0, axis=0.0)
+        mass = _Maker(size, 0.1, parameters, rng).lay_fibres(24.0)
+        relative = mass / mass.mean() - 1
+        planes.append(np.clip(np.round(128 + 24 * relative / relative.std()), 0, 255).astype(np.uint8))
+    return np.stack(planes)
+
+
 class _Maker:
     """Forms one sheet, in the order in which it is made: pulp, screen, drops, drying, creases, inclusions, light."""
 
