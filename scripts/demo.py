@@ -1,6 +1,6 @@
 """The main job without a person: search three steps twice, interpolate between the finds, write the textures with all their maps.
 
-    python scripts/demo.py OUT_FOLDER [--model NAME] [--size 1024] [--count 12]
+python scripts/demo.py OUT_FOLDER [--model NAME] [--size 1024] [--count 12]
 """
 
 from __future__ import annotations

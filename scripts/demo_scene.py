@@ -210,7 +210,9 @@ def _lights() -> None:
         background.inputs["Strength"].default_value = 0.10
 
 
-def _area(name: str, at: tuple[float, float, float], turn: tuple[float, float, float], size: tuple[float, float], watts: float, color: tuple[float, float, float]) -> None:
+def _area(
+    name: str, at: tuple[float, float, float], turn: tuple[float, float, float], size: tuple[float, float], watts: float, color: tuple[float, float, float]
+) -> None:
     light = bpy.data.lights.new(name, "AREA")
     light.shape, light.size, light.size_y, light.energy, light.color = "RECTANGLE", *size, watts, color
     thing = bpy.data.objects.new(name, light)

@@ -33,7 +33,9 @@ class SheetGenerator(nn.Module):
         super().__init__()
         self.fields, self.features, self.steps = fields, features, steps
         self.register_buffer("projection", torch.eye(latent_dim, recipe))
-        self.velocity = nn.Sequential(nn.Linear(recipe + 1, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, recipe))
+        self.velocity = nn.Sequential(
+            nn.Linear(recipe + 1, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, recipe)
+        )
         self.mapping = nn.Sequential(nn.Linear(recipe, 192), nn.LeakyReLU(0.2), nn.Linear(192, 192), nn.LeakyReLU(0.2))
         self.mix = nn.Linear(192, features * (fields + 1))
         self.convolutions = nn.ModuleList(nn.Conv2d(features, features, 3) for _ in range(self.MARGIN))

@@ -124,8 +124,8 @@ class _Moments:
     def __init__(self, pictures: NDArray[Any]) -> None:
         height, width = pictures.shape[1:]
         self.rows, self.columns = _band(height), _band(width).T.copy()
-        # A variance is what is left of two nearly equal numbers: take the mean away first, and float32 is enough.
-        level = pictures.mean((1, 2), dtype=np.float64, keepdims=True)
+        # A variance is what is left of two nearly equal numbers: take the level away first, and float32 is enough.
+        level = np.round(pictures.mean((1, 2), dtype=np.float64, keepdims=True) * 4) / 4
         self.centered = (pictures - level).astype(np.float32)
         exact = self.centered.astype(np.float64)
         rows, columns = self.rows.astype(np.float64), self.columns.astype(np.float64)
@@ -174,12 +174,14 @@ def _against(ours: _Moments, i: int, other: _Moments, part: slice) -> NDArray[np
 def _band(size: int) -> Array:
     """(size - 10, size): row k holds the window's weights over pixels k to k + 10."""
     offsets = np.arange(WINDOW) - WINDOW // 2
-    weights = np.exp(-0.5 * (offsets / SIGMA) ** 2)
-    weights /= weights.sum()
-    band = np.zeros((size - WINDOW + 1, size))
+    exact = np.exp(-0.5 * (offsets / SIGMA) ** 2)
+    # Rounded to 20 binary digits, sum exactly 1: float32 then makes no error in flat places of saturated pictures.
+    weights = np.round(exact / exact.sum() * 2**20) / 2**20
+    weights[WINDOW // 2] += 1 - weights.sum()
+    band = np.zeros((size - WINDOW + 1, size), np.float32)
     for row in range(len(band)):
         band[row, row : row + WINDOW] = weights
-    return band.astype(np.float32)
+    return band
 
 
 def _planes(images: ArrayLike) -> NDArray[Any]:
