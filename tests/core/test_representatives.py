@@ -75,7 +75,13 @@ def test_same_seed_same_choice() -> None:
 
 @pytest.mark.parametrize(
     ("matrix", "count", "method"),
-    [(np.ones((3, 3)), 0, "coverage"), (np.ones((0, 0)), 1, "coverage"), (np.ones((3, 2)), 1, "coverage"), (np.full((2, 2), np.nan), 1, "paper"), (np.ones((3, 3)), 1, "best")],
+    [
+        (np.ones((3, 3)), 0, "coverage"),
+        (np.ones((0, 0)), 1, "coverage"),
+        (np.ones((3, 2)), 1, "coverage"),
+        (np.full((2, 2), np.nan), 1, "paper"),
+        (np.ones((3, 3)), 1, "best"),
+    ],
 )
 def test_bad_input_is_refused(matrix: np.ndarray, count: int, method: str) -> None:
     with pytest.raises(WashiError) as caught:

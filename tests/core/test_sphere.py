@@ -87,7 +87,17 @@ def test_same_seed_same_directions() -> None:
 
 @pytest.mark.parametrize(
     ("mean", "kappa", "count"),
-    [([0, 0, 0], 1, 5), ([1, np.nan], 1, 5), ([[1, 2]], 1, 5), ([1.0], 1, 5), ([1, 0], -1, 5), ([1, 0], np.nan, 5), ([1, 0], 1e11, 5), ([1, 0], 1, -1), (np.ones(3000), 1, 5)],
+    [
+        ([0, 0, 0], 1, 5),
+        ([1, np.nan], 1, 5),
+        ([[1, 2]], 1, 5),
+        ([1.0], 1, 5),
+        ([1, 0], -1, 5),
+        ([1, 0], np.nan, 5),
+        ([1, 0], 1e11, 5),
+        ([1, 0], 1, -1),
+        (np.ones(3000), 1, 5),
+    ],
 )
 def test_bad_input_is_one_sentence(mean: object, kappa: float, count: int) -> None:
     with pytest.raises(WashiError) as caught:

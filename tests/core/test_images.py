@@ -1,0 +1,81 @@
+"""Pictures: what is written comes back; what can't be written is said, and nothing is lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from washi_latent.core import WashiError, contact_sheet, read_image, write_png
+from washi_latent.core.images import read_provenance, resize, write_atomically, write_json
+
+
+def test_written_pictures_come_back(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).random((9, 7, 3))
+    write_png(tmp_path / "a.png", picture, {"model": "washi", "latent": [0.5]})
+    np.testing.assert_allclose(read_image(tmp_path / "a.png"), picture, atol=0.5 / 255 + 1e-6)
+    assert read_provenance(tmp_path / "a.png") == {"model": "washi", "latent": [0.5]}
+    write_png(tmp_path / "h.png", picture[..., 0], bits=16)
+    np.testing.assert_allclose(read_image(tmp_path / "h.png")[..., 0], picture[..., 0], atol=1 / 65535)
+
+
+def test_a_full_disk_is_said_and_the_old_file_stays(tmp_path: Path) -> None:
+    target = write_png(tmp_path / "a.png", np.zeros((4, 4)))
+    before = target.read_bytes()
+
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(WashiError, match="disk is full"):
+        write_atomically(target, full)
+    assert target.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path / "no" / "such.png", tmp_path / "file" / "x.png", tmp_path / ("n" * 300), tmp_path):
+        with pytest.raises(WashiError) as caught:
+            write_png(place, np.zeros((4, 4)))
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("picture", [np.zeros((2, 2, 2)), np.zeros(3), np.zeros((0, 4)), np.full((3, 3), np.nan)])
+def test_what_is_no_picture_is_refused(tmp_path: Path, picture: np.ndarray) -> None:
+    with pytest.raises(WashiError):
+        write_png(tmp_path / "a.png", picture)
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("not a picture")
+    Image.new("RGB", (64, 64)).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:60])
+    for name in ("text.png", "cut.png", "missing.png", "."):
+        with pytest.raises(WashiError):
+            read_image(tmp_path / name)
+    assert read_provenance(tmp_path / "text.png") is None
+
+
+def test_json_refuses_what_is_no_number(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_resize_keeps_the_mean() -> None:
+    picture = np.random.default_rng(0).random((64, 64, 3)).astype(np.float32)
+    np.testing.assert_allclose(resize(picture, 16, 32).mean((0, 1)), picture.mean((0, 1)), atol=0.02)
+    assert resize(picture[..., 0], 16, 32).shape == (16, 32)
+
+
+def test_contact_sheet_shows_all_and_frames_the_marked() -> None:
+    sheet = contact_sheet(np.zeros((7, 16, 16, 5)), [str(i) for i in range(7)], columns=3, tile=32, marked=[4], title="Seven")
+    assert sheet.shape[2] == 3
+    assert (np.abs(sheet - np.array([31, 95, 169]) / 255).max(-1) < 0.01).sum() > 300
+    with pytest.raises(WashiError):
+        contact_sheet(np.zeros((0, 8, 8)))

@@ -1,0 +1,224 @@
+"""Bundles: what a good one gives, and that a bad one is refused in one sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import DIM, EDGE, description, sheet_network, small_network
+
+from washi_latent.core import ModelInfo, TextureModel, WashiError, find_bundles, list_models, load_model, verify, write_bundle
+
+
+@pytest.fixture
+def bundle(small_bundle: ModelInfo, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(small_bundle.folder, tmp_path / "copy"))
+
+
+def edit(bundle: Path, **changes: object) -> None:
+    path = bundle / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def replace_file(bundle: Path, name: str, content: bytes) -> None:
+    """Another file with a checksum that fits: a hostile author can do that."""
+    (bundle / name).write_bytes(content)
+    entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    edit(bundle, files={**json.loads((bundle / "model.json").read_text())["files"], name: entry})
+
+
+def test_generates_within_range_and_by_latent_alone(model: TextureModel) -> None:
+    latents = np.random.default_rng(0).normal(size=(21, DIM))
+    images = model.generate(latents)
+    assert images.shape == (21, EDGE, EDGE, 3)
+    assert images.dtype == np.float32
+    assert images.min() >= 0
+    assert images.max() <= 1
+    np.testing.assert_allclose(images[7], model.generate(latents[7])[0], atol=1e-6)
+
+
+def test_one_name_one_model(models_folder: Path, small_bundle: ModelInfo) -> None:
+    assert load_model("small-64").info == small_bundle
+    assert "small-64" in [info.name for info in list_models()]
+    assert verify(small_bundle.folder).files["generator.onnx"][1] == (small_bundle.folder / "generator.onnx").stat().st_size
+
+
+def test_the_callers_folder_counts_first(models_folder: Path, bundle: Path) -> None:
+    moved = bundle.parent / "more" / "small-64"
+    moved.parent.mkdir()
+    bundle.rename(moved)
+    edit(moved, title="Mine")
+    assert load_model("small-64", extra=[moved.parent]).info.title == "Mine"
+    assert load_model("small-64").info.title != "Mine"
+
+
+def test_unknown_models_name_the_known(models_folder: Path) -> None:
+    with pytest.raises(WashiError, match="small-64"):
+        load_model("no-such-model")
+    for name in ("", "../small-64", "Ä"):
+        with pytest.raises(WashiError):
+            load_model(name)
+    with pytest.raises(WashiError, match="auto, onnx or torch"):
+        load_model("small-64", "tensorflow")  # type: ignore[arg-type]
+
+
+def test_broken_bundles_are_listed_as_broken(bundle: Path) -> None:
+    edit(bundle, schema_version=99)
+    found = find_bundles([bundle.parent])
+    assert isinstance(found["copy"], WashiError)
+    assert "copy" not in [info.name for info in list_models([bundle.parent])]
+
+
+def truncate(bundle: Path) -> None:
+    path = bundle / "generator.onnx"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip(bundle: Path) -> None:
+    path = bundle / "generator.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def link(bundle: Path) -> None:
+    path = bundle / "generator.onnx"
+    outside = bundle.parent / "outside.onnx"
+    path.rename(outside)
+    path.symlink_to(outside)
+
+
+SPOILED: dict[str, Callable[[Path], object]] = {
+    "truncated": truncate,
+    "altered": flip,
+    "a link out of the folder": link,
+    "missing": lambda b: (b / "generator.onnx").unlink(),
+    "not JSON": lambda b: (b / "model.json").write_text("{"),
+    "not an object": lambda b: (b / "model.json").write_text("[]"),
+    "deep nesting": lambda b: (b / "model.json").write_text("[" * 100_000),
+    "absurdly long": lambda b: (b / "model.json").write_text(" " * (2 << 20)),
+    "later schema": lambda b: edit(b, schema_version=2),
+    "no channels": lambda b: edit(b, channels=[]),
+    "odd channels": lambda b: edit(b, channels=[1, 2]),
+    "wrong number of channels": lambda b: edit(b, channels=["red"]),
+    "wrong latent": lambda b: edit(b, latent={"dim": DIM + 1, "prior": "normal"}),
+    "absurd latent": lambda b: edit(b, latent={"dim": 10**9, "prior": "normal"}),
+    "other prior": lambda b: edit(b, latent={"dim": DIM, "prior": "uniform"}),
+    "wrong size": lambda b: edit(b, size=[EDGE, EDGE * 2]),
+    "absurd size": lambda b: edit(b, size=[10**9, 10**9]),
+    "size of text": lambda b: edit(b, size=["a", "b"]),
+    "name with a path": lambda b: edit(b, name="../x"),
+    "scale of text": lambda b: edit(b, millimetres_per_pixel="x"),
+    "no files": lambda b: edit(b, files={}),
+    "file out of the folder": lambda b: edit(b, files={"../generator.onnx": {"sha256": "0" * 64, "bytes": 3}}),
+    "absurd file": lambda b: edit(b, files={"generator.onnx": {"sha256": "0" * 64, "bytes": 1 << 50}}),
+    "checksum of another": lambda b: edit(b, files={"generator.onnx": {"sha256": "0" * 64, "bytes": (b / "generator.onnx").stat().st_size}}),
+    "garbage with a fitting checksum": lambda b: replace_file(b, "generator.onnx", b"\x08\x07garbage" * 50),
+    "another network with a fitting checksum": lambda b: replace_file(b, "generator.onnx", small_network(dim=7)),
+    "another shape with a fitting checksum": lambda b: replace_file(b, "generator.onnx", small_network(edge=16)),
+    "weights in another file": lambda b: replace_file(b, "generator.onnx", small_network() + b"\x0a\x08location\x12\x0b/etc/passwd"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED.keys())
+def test_bad_bundles_are_refused_in_one_sentence(bundle: Path, spoil: Callable[[Path], object]) -> None:
+    spoil(bundle)
+    with pytest.raises(WashiError) as caught:
+        load_model(bundle)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("latents", [np.zeros((2, DIM + 1)), np.zeros((2, 2, DIM)), np.full((1, DIM), np.nan), [["a"] * DIM], None])
+def test_bad_latents_are_refused(model: TextureModel, latents: object) -> None:
+    with pytest.raises(WashiError):
+        model.generate(latents)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [0, -8, 16, 4097, (32, 64), 10**9])
+def test_sizes_that_a_fixed_model_cannot_make_are_refused(model: TextureModel, size: object) -> None:
+    with pytest.raises(WashiError, match="32 x 32"):
+        model.generate(np.zeros(DIM), size)  # type: ignore[arg-type]
+
+
+# Sheets
+
+
+def test_sheets_of_any_size_and_seed(sheet_model: TextureModel) -> None:
+    z = np.random.default_rng(0).normal(size=(2, DIM))
+    a = sheet_model.generate(z, (64, 96), seed=1)
+    assert a.shape == (2, 64, 96, 5)
+    np.testing.assert_array_equal(a, sheet_model.generate(z, (64, 96), seed=1))
+    assert np.abs(a - sheet_model.generate(z, (64, 96), seed=2)).mean() > 0.01
+
+
+def test_sheets_tile(sheet_model: TextureModel) -> None:
+    ratios = []
+    for seed in range(48):
+        sheet = sheet_model.generate(np.zeros(DIM), 128, seed=seed)[0, ..., 0]
+        inside = np.abs(np.diff(sheet, axis=0)).mean() + np.abs(np.diff(sheet, axis=1)).mean()
+        seam = np.abs(sheet[0] - sheet[-1]).mean() + np.abs(sheet[:, 0] - sheet[:, -1]).mean()
+        ratios.append(seam / inside)
+    assert np.mean(ratios) == pytest.approx(1, abs=0.05)
+
+
+def test_strips_join_exactly(sheet_model: TextureModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = sheet_model.generate(np.ones(DIM), 128, seed=3)
+    monkeypatch.setattr(type(sheet_model), "_STRIP_PIXELS", 1)
+    np.testing.assert_allclose(sheet_model.generate(np.ones(DIM), 128, seed=3), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [0, -8, 12, 8200, 10**9, (8, 12)])
+def test_sizes_that_no_sheet_has_are_refused(sheet_model: TextureModel, size: object) -> None:
+    with pytest.raises(WashiError):
+        sheet_model.generate(np.zeros(DIM), size)  # type: ignore[arg-type]
+
+
+def test_too_much_memory_is_refused_before_anything_is_drawn(sheet_model: TextureModel) -> None:
+    with pytest.raises(WashiError, match="GB"):
+        sheet_model.generate(np.zeros((100_000, DIM)), 4096)
+
+
+# Writing
+
+
+def test_a_written_bundle_replaces_the_old_whole(tmp_path: Path) -> None:
+    for title in ("first", "second"):
+        write_bundle(tmp_path / "mine", description(title=title), {"generator.onnx": small_network(), f"{title}.txt": b"x"})
+    assert sorted(p.name for p in (tmp_path / "mine").iterdir()) == ["generator.onnx", "model.json", "second.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+    assert load_model(tmp_path / "mine").info.title == "second"
+
+
+def test_a_bundle_that_cannot_be_written_leaves_the_old_one(bundle: Path) -> None:
+    with pytest.raises(WashiError):
+        write_bundle(bundle, description(size=[1, 1]), {"generator.onnx": small_network()})
+    assert load_model(bundle).info.size == (EDGE, EDGE)
+    assert [p.name for p in bundle.parent.iterdir()] == ["copy"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_place_is_said(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(WashiError, match="not allowed"):
+        write_bundle(tmp_path / "mine", description(), {"generator.onnx": small_network()})
+
+
+def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(WashiError):
+        write_bundle(tmp_path / "file" / "mine", description(), {"generator.onnx": small_network()})
+
+
+def test_sheet_bundles_of_other_fields_are_refused(tmp_path: Path) -> None:
+    facts = description(architecture="sheet", options={"fields": ["long"], "margin": 1}, channels=["red"] * 5, size="any")
+    info = write_bundle(tmp_path / "sheet", facts, {"generator.onnx": sheet_network()})
+    with pytest.raises(WashiError, match="fields"):
+        load_model(info.folder)
