@@ -109,11 +109,11 @@ def test_back_forward_and_branches(model: TextureModel) -> None:
     search.back()
     search.back()
     assert search.forward().current == 1
+    search.jump(3)
     with pytest.raises(WashiError, match="nothing ahead"):
-        search.jump(3)
         search.forward()
+    search.jump(0)
     with pytest.raises(WashiError, match="began"):
-        search.jump(0)
         search.back()
 
 

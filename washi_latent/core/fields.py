@@ -196,7 +196,8 @@ class _Drawing:
         columns = np.arange(self.width, dtype=np.float32)[None] / self.width + np.float32(self.rng("chain").random())
         high, wide = (n * MILLIMETRES_PER_PIXEL for n in self.shape)
         counts = [max(1, round(per_cm * high / 10)) for per_cm in LAID_PER_CM]
-        laid = [np.cos(2 * math.pi * (n * rows + wobble * np.float32(0.01 * p))) * fade for n, p in zip(counts, LAID_PER_CM, strict=True)]
+        phase = np.float32(self.rng("laid").random())
+        laid = [np.cos(2 * math.pi * (n * rows + phase + wobble * np.float32(0.01 * p))) * fade for n, p in zip(counts, LAID_PER_CM, strict=True)]
         chains = max(1, round(wide / 25))
         distance = np.abs((columns + wobble * np.float32(0.2 / wide)) * chains % 1 - 0.5) * np.float32(wide / chains)
         return [*laid, np.exp(-((distance / 0.45) ** 2))]
@@ -450,11 +451,11 @@ def periodic_noise(shape: tuple[int, int], wavelength: float, bandwidth: float, 
 
 def jittered_grid(edges: Points, spacing: float, regularity: float, rng: np.random.Generator) -> Points:
     """Points of a jittered, periodic triangular grid over a rectangle of `edges` (x, y), (n, 2)."""
-    columns, rows = (max(1, round(float(edge) / spacing)) for edge in edges)
+    columns, rows = max(1, round(float(edges[0]) / spacing)), 2 * max(1, round(float(edges[1]) / spacing / 2))  # every other row is shifted
     row, column = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
     points = np.stack([column + 0.5 * (row % 2), row], -1).reshape(-1, 2).astype(float)
     points += rng.uniform(-1, 1, points.shape) * (1 - regularity)
-    return points * edges / (columns, rows)
+    return (points / (columns, rows) + rng.random(2)) % 1 * edges
 
 
 # Shapes: outlines (n, 2) in mm around 0, turned at random.

@@ -33,7 +33,7 @@ Backend = Literal["auto", "onnx", "torch"]
 DESCRIPTION = "model.json"
 SCHEMA_VERSION = 1
 MODELS_VARIABLE = "WASHI_LATENT_MODELS"
-DEFAULT_MODEL = "washi-dcgan-64"
+DEFAULT_MODEL = "washi-sheet"
 
 _MAX_DESCRIPTION = 1 << 20
 _MAX_FILE = 512 << 20

@@ -258,7 +258,7 @@ class Search:
         return self.model.generate(self.state.node.center if latent is None else latent, self._edge(), self.state.noise_seed)[0]
 
     def _edge(self) -> int | None:
-        return None if self.model.info.size is not None else (self.size or 128)
+        return self.size if self.model.info.size is not None else (self.size or 128)
 
     # Walking
 

@@ -62,6 +62,8 @@ class TrainOptions:
         """These options with paths as `Path`, or a `WashiError` that says what does not fit."""
         if (self.images is None) != self.synthetic:
             raise WashiError("choose what to learn from: photographs (images) or the simulation (synthetic), one of the two")
+        if self.images is not None and not Path(self.images).is_dir():
+            raise WashiError(f"there is no folder {self.images}: give the folder that holds your photographs")
         if self.kind not in KINDS_OF_MODEL:
             raise WashiError(f"there is no kind of model named {self.kind!r} to train: choose {', '.join(KINDS_OF_MODEL)}")
         if self.iterations < 1 or (self.minutes is not None and not self.minutes > 0):
