@@ -44,9 +44,10 @@ class Recipe:
         batch: patches a step.
         warm_up: steps as a variational autoencoder alone.
         reconstruct_every: after that, its loss goes on at every so many steps.
-        rate, warm_rate, later_rate: Adam's, of the adversarial loss and of the autoencoder's before and after the warm-up.
+        rate, discriminator_rate, warm_rate, later_rate: Adam's, of the adversarial loss for either network, and of the autoencoder's before and after the warm-up.
         reconstruction: weight of the autoencoder's comparison against its divergence in nats.
-        r1, r1_every: weight of R1, and how often it is computed (Karras 2020).
+        r1, r1_every: weight of R1, and how often it is computed (Karras 2020). Small, for its gradients grow with the contrast that the
+            discriminator gives to fine structure: a hundredfold in the square.
         memory: decay of the average of weights.
     """
 
@@ -57,10 +58,11 @@ class Recipe:
     warm_up: int = 400
     reconstruct_every: int = 4
     rate: float = 2e-4
+    discriminator_rate: float = 4e-4
     warm_rate: float = 8e-4
     later_rate: float = 5e-5
     reconstruction: float = 150.0
-    r1: float = 0.15
+    r1: float = 0.006
     r1_every: int = 8
     memory: float = 0.998
 
@@ -70,13 +72,13 @@ class Discriminator(nn.Module):
 
     def __init__(self, features: int = 48, channels: int = 3) -> None:
         super().__init__()
-        self.stages = _stages([channels * 2, features, features * 2, features * 4, features * 6])
+        self.stages = _stages([channels * 3, features, features * 2, features * 4, features * 6])
         self.last = nn.Conv2d(features * 6 + 1, features * 6, 3, padding=1)
         self.logit = nn.Linear(features * 6, 1)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(N, C, 64, 64) decorrelated -> (N,) logits."""
-        x = two_views(pictures)
+        x = torch.cat([two_views(pictures), unevenness(pictures)], 1)
         for stage in self.stages:
             x = F.leaky_relu(stage(x), 0.2)
         x = F.leaky_relu(self.last(torch.cat([x, _batch_deviation(x)], 1)), 0.2)
@@ -107,6 +109,12 @@ def _stages(widths: list[int]) -> nn.ModuleList:
 def two_views(pictures: Tensor) -> Tensor:
     """(N, C, H, W) -> (N, 2C, H, W): the picture, and its fine structure at unit contrast, what sticks out compressed."""
     return torch.cat([pictures, fine_structure(pictures)], 1)
+
+
+def unevenness(pictures: Tensor) -> Tensor:
+    """How smooth colour wanders over a picture, at unit contrast: paper is even, and a shadow in a corner betrays a copy."""
+    smooth = local_mean(pictures, DCGANGenerator.SMOOTH)
+    return torch.asinh((smooth - smooth.mean((2, 3), keepdim=True)) / DETAIL)
 
 
 def fine_structure(pictures: Tensor) -> Tensor:
@@ -169,7 +177,7 @@ class DCGANTrainer:
         _set_color_axes(self.generator, patches.train)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.opt_g = torch.optim.Adam(self.generator.parameters(), recipe.rate, (0.5, 0.99))
-        self.opt_d = torch.optim.Adam(self.discriminator.parameters(), recipe.rate, (0.5, 0.99))
+        self.opt_d = torch.optim.Adam(self.discriminator.parameters(), recipe.discriminator_rate, (0.5, 0.99))
         self.opt_e = torch.optim.Adam([*self.encoder.parameters(), *self.generator.parameters()], recipe.warm_rate, (0.9, 0.99))
         self.random = torch.Generator().manual_seed(seed)
         self.iteration = 0
