@@ -7,6 +7,10 @@ K2 .03, population covariance, valid windows only. It equals scikit-image's `str
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -38,7 +42,7 @@ def mssim(a: ArrayLike, b: ArrayLike) -> float:
     return float(mssim_matrix(first[None], second[None])[0, 0])
 
 
-def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, block_bytes: int = 1 << 16) -> Array:
+def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, block_bytes: int = 1 << 18) -> Array:
     """MSSIM of every picture to every reference.
 
     Means and variances are computed once a picture, products in blocks, the Gaussian window as a banded matrix.
@@ -46,7 +50,7 @@ def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, block_b
     Args:
         images: (N, H, W) or (N, H, W, C) in [0, 1], 11 pixels or more each way; channels are averaged.
         references: (M, H, W[, C]); None: all pairs of `images` (symmetric, ones on the diagonal).
-        block_bytes: memory for one block of products; the whole need is a few blocks and two statistics a picture.
+        block_bytes: memory for one block of products; the whole need is a few blocks and four statistics a picture.
 
     Returns:
         (N, M) float32, -1 to 1.
@@ -62,7 +66,8 @@ def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, block_b
     for channel in range(planes.shape[1]):
         ours = _Moments(planes[:, channel])
         theirs = None if others is None else _Moments(others[:, channel])
-        total += _channel_matrix(ours, theirs, block_bytes)
+        with _one_blas_thread():
+            total += _channel_matrix(ours, theirs, block_bytes)
     return (total / planes.shape[1]).astype(np.float32)
 
 
@@ -118,22 +123,65 @@ def log_spectrum_features(images: ArrayLike, radial: int = 12, angular: int = 8)
     return np.concatenate([np.log(by_ring + tiny), np.log((by_sector + tiny) / (mean + tiny)), np.log(mean + tiny)], 1).astype(np.float32)
 
 
+def _one_blas_thread() -> AbstractContextManager[Any]:
+    """Small products gain nothing from BLAS's own threads, and ours would fight them."""
+    try:
+        return _controller().limit(limits=1, user_api="blas")
+    except ImportError:  # it comes with scikit-learn; without it only speed is lost
+        return nullcontext()
+
+
+@cache
+def _controller() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@dataclass(frozen=True, eq=False)
+class _Tile:
+    """A stretch of the map along one axis: its outputs, the pixels that they need, and the weights between the two."""
+
+    outputs: slice
+    inputs: slice
+    weights: Array
+
+
+def _tiles(size: int, edge: int = 18) -> list[_Tile]:
+    """Small tiles: a banded matrix is nearly all zeros, and a product of its dense parts skips most of them."""
+    inner = size - WINDOW + 1
+    borders = np.linspace(0, inner, max(1, round(inner / edge)) + 1).astype(int).tolist()
+    band = _band(size)
+    return [_Tile(slice(a, b), slice(a, b + WINDOW - 1), np.ascontiguousarray(band[a:b, a : b + WINDOW - 1])) for a, b in pairwise(borders)]
+
+
 class _Moments:
-    """A set of gray pictures with what SSIM needs of each alone."""
+    """A set of gray pictures with what SSIM needs of each alone; factors of 2 and the constants are worked in."""
 
     def __init__(self, pictures: NDArray[Any]) -> None:
         height, width = pictures.shape[1:]
-        self.rows, self.columns = _band(height), _band(width).T.copy()
         # A variance is what is left of two nearly equal numbers: take the level away first, and float32 is enough.
         level = np.round(pictures.mean((1, 2), dtype=np.float64, keepdims=True) * 4) / 4
         self.centered = (pictures - level).astype(np.float32)
+        self.row_tiles, self.column_tiles = _tiles(height), _tiles(width)
         exact = self.centered.astype(np.float64)
-        rows, columns = self.rows.astype(np.float64), self.columns.astype(np.float64)
-        mean = rows @ (exact @ columns)
+        mean = self._filtered(exact)
+        variance = np.maximum(self._filtered(np.square(exact)) - np.square(mean), 0)
         self.mean = mean.astype(np.float32)
-        self.luminance = (mean + level).astype(np.float32)
-        self.luminance_square = np.square(mean + level).astype(np.float32)
-        self.variance = np.maximum(rows @ (np.square(exact) @ columns) - np.square(mean), 0).astype(np.float32)
+        self.luminance = ((mean + level) * np.sqrt(2)).astype(np.float32)
+        self.luminance_square = (np.square(mean + level) + C1 / 2).astype(np.float32)
+        self.variance = (variance + C2 / 2).astype(np.float32)
+
+    def _filtered(self, stack: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The Gaussian window over (N, H, W), in float64."""
+        count, height, width = stack.shape
+        lines = np.empty((count, height, width - WINDOW + 1))
+        for tile in self.column_tiles:
+            np.matmul(stack[..., tile.inputs], tile.weights.T.astype(np.float64), out=lines[..., tile.outputs])
+        result = np.empty((count, height - WINDOW + 1, lines.shape[2]))
+        for tile in self.row_tiles:
+            np.matmul(tile.weights.astype(np.float64), lines[:, tile.inputs], out=result[:, tile.outputs])
+        return result
 
     def __len__(self) -> int:
         return len(self.centered)
@@ -142,33 +190,50 @@ class _Moments:
 def _channel_matrix(ours: _Moments, theirs: _Moments | None, block_bytes: int) -> NDArray[np.float64]:
     other = ours if theirs is None else theirs
     result = np.ones((len(ours), len(other)))
-    block = max(1, block_bytes // ours.centered[:1].nbytes) if len(ours) else 1
+    block = max(1, block_bytes // (ours.centered[:1].nbytes or 1))
+    space = _Space(ours, min(block, len(other)))
     for i in range(len(ours)):
         for first in range(i + 1 if theirs is None else 0, len(other), block):
             part = slice(first, min(first + block, len(other)))
-            result[i, part] = _against(ours, i, other, part)
+            result[i, part] = space.against(ours, i, other, part)
     if theirs is None:
         below = np.tril_indices(len(ours), -1)
         result[below] = result.T[below]
     return result
 
 
-def _against(ours: _Moments, i: int, other: _Moments, part: slice) -> NDArray[np.float64]:
-    """MSSIM of one picture to a block of others; every step in place."""
-    covariance = np.matmul(ours.rows, np.matmul(ours.centered[i] * other.centered[part], ours.columns))
-    work = ours.mean[i] * other.mean[part]
-    covariance -= work
-    covariance *= 2
-    covariance += np.float32(C2)
-    np.multiply(ours.luminance[i], other.luminance[part], out=work)
-    work *= 2
-    work += np.float32(C1)
-    covariance *= work
-    np.add(ours.luminance_square[i] + np.float32(C1), other.luminance_square[part], out=work)
-    covariance /= work
-    np.add(ours.variance[i] + np.float32(C2), other.variance[part], out=work)
-    covariance /= work
-    return covariance.reshape(len(covariance), -1).mean(1, dtype=np.float64)
+class _Space:
+    """Working memory for one block of products."""
+
+    def __init__(self, ours: _Moments, block: int) -> None:
+        _, height, width = ours.centered.shape
+        _, inner_height, inner_width = ours.mean.shape
+        self.product = np.empty((block, height, width), np.float32)
+        self.filtered = np.empty((block, height, inner_width), np.float32)
+        self.map = np.empty((block, inner_height, inner_width), np.float32)
+        self.work = np.empty_like(self.map)
+
+    def against(self, ours: _Moments, i: int, other: _Moments, part: slice) -> NDArray[np.float64]:
+        """MSSIM of one picture to a block of others, (n,); every step in place."""
+        n = part.stop - part.start
+        product, filtered, result, work = self.product[:n], self.filtered[:n], self.map[:n], self.work[:n]
+        np.multiply(ours.centered[i], other.centered[part], out=product)
+        lines, filtered_lines = product.reshape(-1, product.shape[2]), filtered.reshape(-1, filtered.shape[2])
+        for tile in ours.column_tiles:
+            np.matmul(lines[:, tile.inputs], tile.weights.T, out=filtered_lines[:, tile.outputs])
+        for tile in ours.row_tiles:
+            np.matmul(tile.weights, filtered[:, tile.inputs], out=result[:, tile.outputs])
+        np.multiply(ours.mean[i], other.mean[part], out=work)
+        result -= work
+        result += np.float32(C2 / 2)  # half the covariance term; its other half is the 2 at the end
+        np.multiply(ours.luminance[i], other.luminance[part], out=work)
+        work += np.float32(C1)
+        result *= work
+        np.add(ours.luminance_square[i], other.luminance_square[part], out=work)
+        result /= work
+        np.add(ours.variance[i], other.variance[part], out=work)
+        result /= work
+        return np.add.reduce(result.reshape(n, -1), 1).astype(np.float64) * (2 / result[0].size)
 
 
 def _band(size: int) -> Array:
