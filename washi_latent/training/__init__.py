@@ -14,7 +14,7 @@ from ..core.errors import WashiError
 if TYPE_CHECKING:
     from ..core.models import ModelInfo
 
-KINDS_OF_MODEL = ("dcgan",)
+KINDS_OF_MODEL = ("dcgan", "sheet")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class TrainOptions:
         out: the bundle's folder; its name becomes the model's: lower-case letters, digits, dots, dashes, underscores.
         images: folder of photographs; None: the simulation.
         synthetic: say so when the simulation is meant.
-        kind: "dcgan", 64x64 RGB.
+        kind: "dcgan", 64x64 RGB; "sheet", seamless sheets of any size with height and opacity, from the simulation.
         iterations: steps in all, of earlier runs too.
         minutes: stop this run after so long; None: no limit.
         seed: of weights, data and order.
@@ -96,6 +96,8 @@ def train(options: TrainOptions | None = None, *, say: Callable[[str], None] | N
         raise WashiError(f"these are not options of training ({error}): give at least out, and images or synthetic") from error
     try:
         from .pipeline import train_dcgan
+        from .sheet_pipeline import train_sheet
     except ImportError as error:
         raise WashiError(f"training needs {error.name}, which is not installed: pip install 'washi-latent[train]'") from error
-    return train_dcgan(chosen, say or (lambda line: print(line, file=sys.stderr)))
+    train_kind = train_sheet if chosen.kind == "sheet" else train_dcgan
+    return train_kind(chosen, say or (lambda line: print(line, file=sys.stderr)))
