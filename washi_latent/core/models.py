@@ -289,6 +289,13 @@ def load_model(
     return TextureModel(info, loader(info, content, threads))
 
 
+def check_name(name: str) -> str:
+    """A model's name as it may be, or a `WashiError`."""
+    if not _NAME.fullmatch(name):
+        raise WashiError(f"a model can't be named {name!r}: use lower-case letters, digits, dots, dashes and underscores, 64 at most")
+    return name
+
+
 def verify(folder: str | os.PathLike[str]) -> ModelInfo:
     """Check a bundle's description and every file's checksum.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import WashiError
+from ..core.models import check_name
 
 if TYPE_CHECKING:
     from ..core.models import ModelInfo
@@ -71,6 +72,7 @@ class TrainOptions:
         if self.sheets < 10 or self.patches_per_sheet < 1 or self.patches < 64:
             raise WashiError("that is too little to learn from: give at least 10 sheets, one patch a sheet and 64 patches")
         out = Path(self.out)
+        check_name(out.name)
         if not re.fullmatch("[a-z0-9][a-z0-9._-]{0,63}", out.name):
             raise WashiError(f"{out.name!r} can't name a model: use lower-case letters, digits, dots, dashes and underscores")
         return replace(self, out=out, images=None if self.images is None else Path(self.images), work=Path(self.work or out.with_name(out.name + ".training")))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..core.errors import WashiError
 from ..core.images import contact_sheet, make_folder, write_png
-from ..core.models import ModelInfo, check_name, load_model
+from ..core.models import ModelInfo, load_model
 from ..core.sheet_network import SheetGenerator
 from . import TrainOptions
 from .card import png_bytes
@@ -66,7 +66,6 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
     Raises:
         WashiError: photographs, which know no height and no recipe: they train a DCGAN.
     """
-    check_name(options.out.name)
     if options.images is not None:
         raise WashiError("a sheet model learns from the simulation only: train photographs with --kind dcgan")
     if options.threads:
