@@ -99,11 +99,12 @@ class SheetTrainer:
     Args:
         pairs: what to learn from. seed: weights and order follow from it. features: width. batch, crop: crops a step, and
             their edge. steps: after how many the learning rate has fallen to its end.
+        papers: recipes that the flow learns from.
     """
 
     architecture = "sheet"
 
-    def __init__(self, pairs: Pairs, seed: int = 0, features: int = 32, batch: int = 12, crop: int = 96, steps: int = 8000) -> None:
+    def __init__(self, pairs: Pairs, seed: int = 0, features: int = 32, batch: int = 12, crop: int = 96, steps: int = 8000, papers: int = 30_000) -> None:
         torch.manual_seed(seed)
         self.pairs, self.batch, self.crop, self.steps = pairs, batch, crop, steps
         self.options: dict[str, Any] = {"features": features, "fields": list(FIELD_NAMES), "margin": SheetGenerator.MARGIN, "recipe": len(RECIPE), "steps": 10}
@@ -118,7 +119,7 @@ class SheetTrainer:
         self.optimizer = torch.optim.Adam(self.generator.parameters(), 2e-3, (0.9, 0.99))
         self.numbers = np.random.default_rng(seed)
         self.random = torch.Generator().manual_seed(seed)
-        self.flow_recipes = torch.from_numpy(_many_recipes(pairs, 30_000, seed + 1))
+        self.flow_recipes = torch.from_numpy(_many_recipes(pairs, papers, seed + 1))
         self.iteration = 0
 
     def step(self) -> dict[str, float]:

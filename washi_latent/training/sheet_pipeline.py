@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -82,8 +83,9 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
         parts = {"composed": scans(trainer.composed(chosen)), "simulated": scans(pairs.sheets[chosen].astype(np.float32)), "generated": trainer.samples(12)}
         write_png(path, np.concatenate([contact_sheet(p, columns=6, title=name, tile=192) for name, p in parts.items()], 0))
 
-    seconds = run(trainer, work, Schedule(options.iterations, options.minutes, options.save_every, options.picture_every), draw, say)
-    return export_sheet(trainer.finished(), tile, trainer.options, _facts(trainer.iteration, seconds, options.seed), options, say)
+    began = time.monotonic()
+    run(trainer, work, Schedule(options.iterations, options.minutes, options.save_every, options.picture_every), draw, say)
+    return export_sheet(trainer.finished(), tile, trainer.options, _facts(trainer.iteration, time.monotonic() - began, options.seed), options, say)
 
 
 def _facts(steps: int, seconds: float, seed: int) -> dict[str, Any]:

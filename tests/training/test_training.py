@@ -1,0 +1,193 @@
+"""Training on a handful of photographs: a bundle that loads, resume, a clean stop, and mistakes said in one sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from PIL import Image
+
+from washi_latent.core import WashiError, load_model
+from washi_latent.training import TrainOptions, train
+from washi_latent.training.data import Patches, cut_patches, photograph_patches
+from washi_latent.training.dcgan import DCGANTrainer
+from washi_latent.training.evaluation import density_and_coverage, energy_distance, frechet_distance
+from washi_latent.training.loop import CHECKPOINT, Schedule, load_state, run, save_state
+from washi_latent.training.sheet import RECIPE, SheetTrainer, make_pairs, recipe_vector
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        Image.fromarray((rng.random((90, 100, 3)) * 60 + 60 * i).astype(np.uint8)).save(folder / f"{i}.png")
+    return folder
+
+
+def few(photographs: Path, **changes: object) -> TrainOptions:
+    return TrainOptions(
+        **{"images": photographs, "out": photographs.parent / "mine", "patches": 64, "iterations": 2, "evaluate": False, "threads": 1, **changes}
+    )  # type: ignore[arg-type]
+
+
+def test_photographs_become_a_model_on_both_backends(photographs: Path) -> None:
+    said: list[str] = []
+    info = train(few(photographs), say=said.append)
+    assert said
+    latents = np.random.default_rng(0).normal(size=(4, 100))
+    pictures = load_model(info.folder).generate(latents)
+    assert pictures.shape == (4, 64, 64, 3)
+    np.testing.assert_allclose(pictures, load_model(info.folder, "torch").generate(latents), atol=1e-3)
+    assert "photographs" in (info.folder / "README.md").read_text()
+    assert list((photographs.parent / "mine.training").glob("samples-*.png"))
+
+
+def test_training_goes_on_where_it_stopped(photographs: Path) -> None:
+    train(few(photographs), say=lambda _: None)
+    said: list[str] = []
+    train(few(photographs, iterations=3), say=said.append)
+    assert any("going on from step 2" in line for line in said)
+    with pytest.raises(WashiError, match="other settings"):
+        train(few(photographs, seed=5), say=lambda _: None)
+    train(few(photographs, seed=5, resume=False), say=lambda _: None)
+
+
+def test_interrupting_keeps_what_was_reached(photographs: Path) -> None:
+    patches = photograph_patches(photographs, 64)
+
+    class Interrupted(DCGANTrainer):
+        def step(self) -> dict[str, float]:
+            if self.iteration == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().step()
+
+    trainer = Interrupted(patches)
+    assert run(trainer, photographs.parent / "work", Schedule(iterations=50), lambda *_: None, lambda _: None) == "stopped"
+    assert trainer.iteration == 2
+    assert load_state(photographs.parent / "work" / CHECKPOINT)["iteration"] == 2
+
+
+def test_a_resumed_run_equals_an_uncut_one(photographs: Path) -> None:
+    patches = photograph_patches(photographs, 64)
+    whole = DCGANTrainer(patches, seed=3)
+    for _ in range(3):
+        whole.step()
+    first = DCGANTrainer(patches, seed=3)
+    first.step()
+    save_state(first.state(), photographs.parent / "state.safetensors")
+    second = DCGANTrainer(patches, seed=9)
+    second.restore(load_state(photographs.parent / "state.safetensors"))
+    second.step()
+    second.step()
+    for a, b in zip(whole.generator.parameters(), second.generator.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_state(photographs: Path) -> None:
+    class Lost(DCGANTrainer):
+        def step(self) -> dict[str, float]:
+            self.iteration += 1
+            return {"loss": float("nan") if self.iteration > 1 else 1.0}
+
+    with pytest.raises(WashiError, match="not a number"):
+        run(Lost(photograph_patches(photographs, 64)), photographs.parent / "work", Schedule(iterations=5), lambda *_: None, lambda _: None)
+
+
+def test_a_damaged_checkpoint_is_said(tmp_path: Path) -> None:
+    (tmp_path / "c.safetensors").write_bytes(b"garbage")
+    with pytest.raises(WashiError, match="delete it"):
+        load_state(tmp_path / "c.safetensors")
+    with pytest.raises(WashiError):
+        save_state({"x": torch.zeros(2)}, tmp_path / "no" / "such" / "c.safetensors")
+
+
+def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
+    empty, small, broken = (tmp_path / name for name in ("empty", "small", "broken"))
+    for folder in (empty, small, broken):
+        folder.mkdir()
+    Image.new("RGB", (30, 30)).save(small / "a.png")
+    (broken / "a.png").write_text("no picture")
+    for folder in (empty, small, broken, tmp_path / "missing"):
+        with pytest.raises(WashiError) as caught:
+            train(out=tmp_path / "mine", images=folder, say=lambda _: None)
+        assert "\n" not in str(caught.value)
+    bad: list[dict[str, object]] = [
+        {},
+        {"synthetic": True, "images": small},
+        {"synthetic": True, "kind": "vae"},
+        {"synthetic": True, "iterations": 0},
+        {"synthetic": True, "minutes": -1.0},
+        {"colour": 1},
+    ]
+    for options in bad:
+        with pytest.raises(WashiError):
+            train(out=tmp_path / "mine", say=lambda _: None, **options)
+    with pytest.raises(WashiError, match="named"):
+        train(out=tmp_path / "Not A Name", synthetic=True, say=lambda _: None)
+    with pytest.raises(WashiError, match="simulation only"):
+        train(out=tmp_path / "mine", images=small, kind="sheet", say=lambda _: None)
+
+
+def test_patches_wrap_around_a_sheet() -> None:
+    sheet = np.zeros((100, 100, 3), np.float32)
+    sheet[0, 0] = 1
+    patches = cut_patches(sheet, 40, 0.1, np.random.default_rng(0))
+    assert patches.shape == (40, 64, 64, 3)
+    assert (patches.reshape(40, -1).max(1) > 0).mean() > 0.4
+
+
+def test_patches_come_back_from_disk(photographs: Path, tmp_path: Path) -> None:
+    from washi_latent.training.data import load_patches
+
+    patches = photograph_patches(photographs, 64)
+    patches.save(tmp_path / "patches")
+    again = load_patches(tmp_path / "patches")
+    assert isinstance(again, Patches)
+    np.testing.assert_array_equal(again.train, patches.train)
+    assert again.kinds == ("photograph",)
+
+
+def test_distances_know_equal_from_different() -> None:
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(size=(400, 3)), rng.normal(size=(400, 3)), rng.normal(1.5, 1, size=(400, 3))
+    assert energy_distance(a, b) < 0.2 < energy_distance(a, c)
+    # Two normal distributions of equal covariance: the squared distance of their means.
+    assert frechet_distance(a, c) == pytest.approx(3 * 1.5**2, rel=0.15)
+    same, other = density_and_coverage(a, b), density_and_coverage(a, c + 9)
+    assert same[0] == pytest.approx(1, abs=0.15)
+    assert same[1] > 0.9
+    assert other == (0, 0)
+
+
+def test_the_sheet_model_learns() -> None:
+    tile = np.random.default_rng(0).normal(128, 24, (2, 128, 128)).clip(0, 255).astype(np.uint8)
+    pairs = make_pairs(tile, layouts=1, sheets=2)
+    trainer = SheetTrainer(pairs, batch=2, crop=32, steps=80, papers=300)
+    chosen = np.arange(2)
+    wanted = pairs.sheets.astype(np.float32)
+    before = np.abs(trainer.composed(chosen) - wanted).mean()
+    for _ in range(60):
+        trainer.step()
+    assert np.abs(trainer.composed(chosen) - wanted).mean() < 0.6 * before
+    assert trainer.samples(1).shape == (1, 256, 256, 3)
+    restored = SheetTrainer(pairs, seed=4, batch=2, crop=32, steps=80, papers=300)
+    restored.restore(trainer.state())
+    np.testing.assert_array_equal(restored.samples(1), trainer.samples(1))
+
+
+def test_a_recipe_holds_what_a_sheet_shows() -> None:
+    from washi_latent.training.washi import draw_parameters
+
+    vector = recipe_vector(draw_parameters("ai", np.random.default_rng(0)))
+    assert vector.shape == (len(RECIPE),)
+    assert np.isfinite(vector).all()
+    assert vector[RECIPE.index("dye_red")] > vector[RECIPE.index("dye_blue")] > 0
