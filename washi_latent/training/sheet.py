@@ -82,7 +82,9 @@ def make_pairs(tile: NDArray[np.uint8], layouts: int = 48, sheets: int = 4000, s
         if progress:
             progress(i + 1, sheets)
     raw = np.stack(recipes)
-    mean, deviation = raw.mean(0), raw.std(0) + 1e-6
+    # Of the distribution, not of these few: what none of them has must not look infinitely rare.
+    usual = np.stack([recipe_vector(draw_parameters(random_sheet_kind(i, rng), rng)) for i in range(2000)])
+    mean, deviation = usual.mean(0), usual.std(0) + 1e-6
     return Pairs(drawn.astype(np.float16), result, np.arange(sheets) % layouts, ((raw - mean) / deviation).astype(np.float32), mean, deviation, tuple(kinds))
 
 
