@@ -19,6 +19,7 @@ structure alone at a contrast that can be seen.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +29,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..core.images import resize
+from ..core.models import TextureModel
 from ..core.networks import DCGANGenerator, local_mean
 from .data import Patches
+from .sheet import scans
 
 DETAIL = 0.1
 """Contrast of washi's fine structure against that of its colours, both in units of the colours' standard deviation."""
@@ -42,7 +46,7 @@ class Recipe:
     Attributes:
         features, discriminator_features, encoder_features: widths of the networks.
         batch: patches a step.
-        warm_up: steps as a variational autoencoder alone.
+        warm_up: steps as a variational autoencoder alone. lessons: steps at a sheet model's lessons alone, in its place.
         reconstruct_every: after that, its loss goes on at every so many steps.
         rate, discriminator_rate, warm_rate, later_rate: Adam's, of the adversarial loss for either network, and of the autoencoder's before and after the warm-up.
         reconstruction: weight of the autoencoder's comparison against its divergence in nats.
@@ -56,6 +60,7 @@ class Recipe:
     encoder_features: int = 24
     batch: int = 32
     warm_up: int = 400
+    lessons: int = 4000
     reconstruct_every: int = 4
     rate: float = 2e-4
     discriminator_rate: float = 4e-4
@@ -65,6 +70,30 @@ class Recipe:
     r1: float = 0.006
     r1_every: int = 8
     memory: float = 0.998
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What a sheet model makes of latents, with one seed: (N, 100) float32 and (N, 64, 64, 3) uint8.
+
+    The simulation's randomness, where each fibre lies, is no latent's to say; a lesson holds it still. So the generator learns the
+    papers first, sharp and with all their kinds, and the adversarial loss then makes its patches like the simulation's.
+    """
+
+    latents: NDArray[np.float32]
+    pictures: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, model: TextureModel, count: int = 24_000, seed: int = 0, say: Callable[[str], None] = lambda _: None) -> Lessons:
+        """Draw lessons: sheets of 9.6 mm, as a scanner shows them, at 64 pixels."""
+        latents = np.random.default_rng(seed).normal(size=(count, model.latent_dim)).astype(np.float32)
+        pictures = np.empty((count, 64, 64, 3), np.uint8)
+        for first in range(0, count, 48):
+            sheets = scans(model.generate(latents[first : first + 48], 96, seed=seed))
+            pictures[first : first + 48] = [np.round(resize(sheet, 64, 64) * 255) for sheet in sheets]
+            if first % 4800 == 0:
+                say(f"drew {first} of {count} lessons")
+        return cls(latents, pictures)
 
 
 class Discriminator(nn.Module):
@@ -156,13 +185,14 @@ class DCGANTrainer:
         patches: what to learn from.
         seed: weights, latents and order follow from it.
         recipe: widths, rates, weights.
+        lessons: pictures that a sheet model makes of latents; None: an autoencoder warms the generator up.
     """
 
     architecture = "dcgan"
 
-    def __init__(self, patches: Patches, seed: int = 0, recipe: Recipe = Recipe()) -> None:
+    def __init__(self, patches: Patches, seed: int = 0, recipe: Recipe = Recipe(), lessons: Lessons | None = None) -> None:
         torch.manual_seed(seed)
-        self.patches, self.recipe = patches, recipe
+        self.patches, self.recipe, self.lessons = patches, recipe, lessons
         self.options: dict[str, Any] = {"features": recipe.features, "detail": DETAIL}
         self.generator = DCGANGenerator(100, recipe.features, 3, DETAIL).to(memory_format=torch.channels_last)
         self.discriminator = Discriminator(recipe.discriminator_features).to(memory_format=torch.channels_last)
@@ -186,9 +216,10 @@ class DCGANTrainer:
         """One step of the networks; the losses by name."""
         self.generator.train()
         losses: dict[str, float] = {}
-        warming = self.iteration < self.recipe.warm_up
+        warming = self.iteration < (self.recipe.lessons if self.lessons else self.recipe.warm_up)
         if warming or self.iteration % self.recipe.reconstruct_every == 0:
-            losses |= self._step_autoencoder(self.recipe.warm_rate if warming else self.recipe.later_rate)
+            rate = self.recipe.warm_rate if warming else self.recipe.later_rate
+            losses |= self._step_lesson(rate) if self.lessons else self._step_autoencoder(rate)
         if not warming:
             fake = self.generator.decorrelated(self._latents(self.recipe.batch))
             losses["discriminator"] = self._step_discriminator(self._real(), fake.detach())
@@ -214,6 +245,21 @@ class DCGANTrainer:
             group["lr"] = rate
         self.opt_e.step()
         return {"color": float(color.detach()), "form": float(form.detach()), "energy": float(energy.detach()), "nats": float(divergence.detach())}
+
+    def _step_lesson(self, rate: float) -> dict[str, float]:
+        """One step toward what the sheet model makes of the same latents."""
+        assert self.lessons is not None
+        chosen = torch.randint(0, len(self.lessons.latents), (self.recipe.batch,), generator=self.random).numpy()
+        wanted = self._decorrelated(self.lessons.pictures[chosen])
+        made = self.generator.decorrelated(torch.from_numpy(self.lessons.latents[chosen]))
+        color = (local_mean(made, 5) - local_mean(wanted, 5)).abs().mean()
+        form = (fine_structure(made) - fine_structure(wanted)).abs().mean()
+        self.opt_e.zero_grad(set_to_none=True)
+        (2 * color + form).backward()
+        for group in self.opt_e.param_groups:
+            group["lr"] = rate
+        self.opt_e.step()
+        return {"color": float(color.detach()), "form": float(form.detach())}
 
     def _step_discriminator(self, real: Tensor, fake: Tensor) -> float:
         real, fake = augment(real, self.random), augment(fake, self.random)
@@ -250,7 +296,10 @@ class DCGANTrainer:
 
     def _real(self) -> Tensor:
         chosen = torch.randint(0, len(self.patches.train), (self.recipe.batch,), generator=self.random).numpy()
-        batch = torch.from_numpy(np.ascontiguousarray(self.patches.train[chosen])).permute(0, 3, 1, 2)
+        return self._decorrelated(self.patches.train[chosen])
+
+    def _decorrelated(self, pictures: NDArray[np.uint8]) -> Tensor:
+        batch = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)
         # Eight bits are coarse against washi's contrast: the steps between them must not tell real from generated.
         noise = torch.rand(batch.shape, generator=self.random) - 0.5
         with torch.no_grad():

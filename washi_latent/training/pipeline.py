@@ -18,7 +18,7 @@ from ..core.models import ModelInfo, load_model
 from . import TrainOptions
 from .card import card_pictures, write_card
 from .data import PATCH_MM, Patches, load_patches, photograph_patches, simulated_patches
-from .dcgan import DCGANTrainer
+from .dcgan import DCGANTrainer, Lessons
 from .evaluation import evaluate
 from .export import export_bundle
 from .loop import CHECKPOINT, Schedule, Trainer, run
@@ -33,11 +33,23 @@ def train_dcgan(options: TrainOptions, say: Say) -> ModelInfo:
     work = make_folder(options.work or options.out)
     _settle(options, work)
     patches = _patches(options, work, say)
-    trainer = DCGANTrainer(patches, options.seed)
+    trainer = DCGANTrainer(patches, options.seed, lessons=_lessons(options, say))
     schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
     ended = run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say)
     say(f"{ended} at step {trainer.iteration}, writing {options.out}")
     return export_dcgan(trainer.finished(), trainer, patches, options, say)
+
+
+def _lessons(options: TrainOptions, say: Say) -> Lessons | None:
+    """The sheet model's, for a model of simulated washi, where it is here."""
+    if options.images is not None or options.lessons < 1:
+        return None
+    try:
+        teacher = load_model("washi-sheet", threads=options.threads)
+    except WashiError:
+        say("the model washi-sheet is not here: warming up without its lessons")
+        return None
+    return Lessons.of(teacher, options.lessons, options.seed, say)
 
 
 def _settle(options: TrainOptions, work: Path) -> None:
