@@ -68,7 +68,8 @@ def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, block_b
         theirs = None if others is None else _Moments(others[:, channel])
         with _one_blas_thread():
             total += _channel_matrix(ours, theirs, block_bytes)
-    return (total / planes.shape[1]).astype(np.float32)
+    # Rounding may lead beyond 1, which no similarity is.
+    return np.clip(total / planes.shape[1], -1, 1).astype(np.float32)
 
 
 def ssim_vectors(images: ArrayLike, references: ArrayLike | None = None) -> Array:
@@ -161,7 +162,9 @@ class _Moments:
     def __init__(self, pictures: NDArray[Any]) -> None:
         height, width = pictures.shape[1:]
         # A variance is what is left of two nearly equal numbers: take the level away first, and float32 is enough.
-        level = np.round(pictures.mean((1, 2), dtype=np.float64, keepdims=True) * 4) / 4
+        level = pictures.mean((1, 2), dtype=np.float64, keepdims=True)
+        # Of black and white pictures a level whose differences are few binary digits: their flat places are then exact.
+        level = np.where(np.ptp(pictures, axis=(1, 2), keepdims=True) < 0.5, level, np.round(level * 4) / 4)
         self.centered = (pictures - level).astype(np.float32)
         self.row_tiles, self.column_tiles = _tiles(height), _tiles(width)
         exact = self.centered.astype(np.float64)
