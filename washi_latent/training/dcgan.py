@@ -60,7 +60,7 @@ class Recipe:
     encoder_features: int = 24
     batch: int = 32
     warm_up: int = 400
-    lessons: int = 4000
+    lessons: int = 1800
     reconstruct_every: int = 4
     rate: float = 2e-4
     discriminator_rate: float = 4e-4
