@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 
 from washi_latent.core import TextureModel, WashiError, log_spectrum_features, mssim, mssim_matrix, ssim_vectors
+from washi_latent.core.similarity import GRAPH
 
 
 def reference(a: np.ndarray, b: np.ndarray) -> float:
@@ -70,9 +74,19 @@ def test_matrix_is_symmetric_bounded_and_one_on_the_diagonal(seed: int, level: f
     assert (matrix >= -1 - 1e-6).all()
 
 
-def test_block_size_changes_nothing_but_memory() -> None:
-    images = np.random.default_rng(3).random((7, 24, 24))
-    np.testing.assert_allclose(mssim_matrix(images, block_bytes=1), mssim_matrix(images, block_bytes=1 << 24), atol=1e-7)
+@pytest.mark.parametrize("count", [1, 2, 15, 16, 17, 40])
+def test_any_number_of_pictures_and_threads(count: int) -> None:
+    images = np.random.default_rng(3).random((count, 24, 24))
+    matrix = mssim_matrix(images, threads=1)
+    np.testing.assert_array_equal(matrix, mssim_matrix(images, threads=3))
+    np.testing.assert_allclose(matrix[-1], [reference(images[-1], b) for b in images], atol=1e-5)
+    np.testing.assert_allclose(mssim_matrix(images[:3], images), matrix[:3], atol=1e-6)
+
+
+def test_the_graph_is_what_its_script_writes() -> None:
+    pytest.importorskip("onnx")
+    build = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "build_mssim_graph.py"))["build"]
+    assert GRAPH.read_bytes() == build()
 
 
 def test_ssim_vectors_are_columns_of_the_matrix() -> None:

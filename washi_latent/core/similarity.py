@@ -7,21 +7,28 @@ K2 .03, population covariance, valid windows only. It equals scikit-image's `str
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
+from copy import copy
+from functools import cache, lru_cache
+from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import WashiError
+from .threads import cores
 
 Array = NDArray[np.float32]
 
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
+
+LANES = 16
+GRAPH = Path(__file__).with_name("mssim.onnx")
+"""MSSIM of one picture to `LANES` others; scripts/build_mssim_graph.py writes it."""
 
 
 def mssim(a: ArrayLike, b: ArrayLike) -> float:
@@ -42,15 +49,16 @@ def mssim(a: ArrayLike, b: ArrayLike) -> float:
     return float(mssim_matrix(first[None], second[None])[0, 0])
 
 
-def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, block_bytes: int = 1 << 18) -> Array:
+def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, threads: int | None = None) -> Array:
     """MSSIM of every picture to every reference.
 
-    Means and variances are computed once a picture, products in blocks, the Gaussian window as a banded matrix.
+    Means and variances are computed once a picture in float64, products in blocks of 16 pictures by ONNX Runtime.
 
     Args:
         images: (N, H, W) or (N, H, W, C) in [0, 1], 11 pixels or more each way; channels are averaged.
         references: (M, H, W[, C]); None: all pairs of `images` (symmetric, ones on the diagonal).
-        block_bytes: memory for one block of products; the whole need is a few blocks and four statistics a picture.
+        threads: None: as many as this process has cores. The result is the same, bit for bit.
+            Memory: five planes a picture, and one block of 16 pictures a thread.
 
     Returns:
         (N, M) float32, -1 to 1.
@@ -62,12 +70,13 @@ def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, block_b
     others = None if references is None else _planes(references)
     if others is not None and planes.shape[1:] != others.shape[1:]:
         raise WashiError(f"pictures of {_size(planes)} can't be compared with references of {_size(others)}: bring them to one size first")
+    threads = threads or cores()
     total = np.zeros((len(planes), len(planes if others is None else others)), np.float64)
     for channel in range(planes.shape[1]):
-        ours = _Moments(planes[:, channel])
-        theirs = None if others is None else _Moments(others[:, channel])
-        with _one_blas_thread():
-            total += _channel_matrix(ours, theirs, block_bytes)
+        with _one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+            ours = _Moments(planes[:, channel], pool)
+            theirs = None if others is None else _Moments(others[:, channel], pool)
+            total += _channel_matrix(ours, theirs, pool, threads)
     # Rounding may lead beyond 1, which no similarity is.
     return np.clip(total / planes.shape[1], -1, 1).astype(np.float32)
 
@@ -139,116 +148,118 @@ def _controller() -> Any:
     return ThreadpoolController()
 
 
-@dataclass(frozen=True, eq=False)
-class _Tile:
-    """A stretch of the map along one axis: its outputs, the pixels that they need, and the weights between the two."""
-
-    outputs: slice
-    inputs: slice
-    weights: Array
-
-
-def _tiles(size: int, edge: int = 18) -> list[_Tile]:
-    """Small tiles: a banded matrix is nearly all zeros, and a product of its dense parts skips most of them."""
-    inner = size - WINDOW + 1
-    borders = np.linspace(0, inner, max(1, round(inner / edge)) + 1).astype(int).tolist()
-    band = _band(size)
-    return [_Tile(slice(a, b), slice(a, b + WINDOW - 1), np.ascontiguousarray(band[a:b, a : b + WINDOW - 1])) for a, b in pairwise(borders)]
-
-
 class _Moments:
     """A set of gray pictures with what SSIM needs of each alone; factors of 2 and the constants are worked in."""
 
-    def __init__(self, pictures: NDArray[Any]) -> None:
-        height, width = pictures.shape[1:]
-        # A variance is what is left of two nearly equal numbers: take the level away first, and float32 is enough.
-        level = pictures.mean((1, 2), dtype=np.float64, keepdims=True)
-        # Of black and white pictures a level whose differences are few binary digits: their flat places are then exact.
-        level = np.where(np.ptp(pictures, axis=(1, 2), keepdims=True) < 0.5, level, np.round(level * 4) / 4)
-        self.centered = (pictures - level).astype(np.float32)
-        self.row_tiles, self.column_tiles = _tiles(height), _tiles(width)
-        exact = self.centered.astype(np.float64)
-        mean = self._filtered(exact)
-        variance = np.maximum(self._filtered(np.square(exact)) - np.square(mean), 0)
-        self.mean = mean.astype(np.float32)
-        self.luminance = ((mean + level) * np.sqrt(2)).astype(np.float32)
-        self.luminance_square = (np.square(mean + level) + C1 / 2).astype(np.float32)
-        self.variance = (variance + C2 / 2).astype(np.float32)
+    NAMES = ("centered", "mean", "luminance", "luminance_square", "variance")
 
-    def _filtered(self, stack: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The Gaussian window over (N, H, W), in float64."""
-        count, height, width = stack.shape
-        lines = np.empty((count, height, width - WINDOW + 1))
-        for tile in self.column_tiles:
-            np.matmul(stack[..., tile.inputs], tile.weights.T.astype(np.float64), out=lines[..., tile.outputs])
-        result = np.empty((count, height - WINDOW + 1, lines.shape[2]))
-        for tile in self.row_tiles:
-            np.matmul(tile.weights.astype(np.float64), lines[:, tile.inputs], out=result[:, tile.outputs])
-        return result
+    def __init__(self, pictures: NDArray[Any], pool: ThreadPoolExecutor) -> None:
+        count, height, width = pictures.shape
+        inner = (count, height - WINDOW + 1, width - WINDOW + 1)
+        self.centered = np.empty(pictures.shape, np.float32)
+        self.mean, self.luminance, self.luminance_square, self.variance = (np.empty(inner, np.float32) for _ in range(4))
+        for done in [pool.submit(self._fill, pictures, slice(i, i + 4)) for i in range(0, count, 4)]:
+            done.result()
+
+    def _fill(self, pictures: NDArray[Any], part: slice) -> None:
+        some = np.asarray(pictures[part], np.float64)
+        # A variance is what is left of two nearly equal numbers: take the level away first, and float32 is enough.
+        level = some.mean((1, 2), keepdims=True)
+        # Of black and white pictures a level whose differences are few binary digits: their flat places are then exact.
+        level = np.where(np.ptp(some, axis=(1, 2), keepdims=True) < 0.5, level, np.round(level * 4) / 4)
+        self.centered[part] = some - level
+        exact = self.centered[part].astype(np.float64)
+        mean = _filtered(exact)
+        self.mean[part] = mean
+        self.luminance[part] = (mean + level) * np.sqrt(2)
+        self.luminance_square[part] = np.square(mean + level) + C1 / 2
+        self.variance[part] = np.maximum(_filtered(np.square(exact)) - np.square(mean), 0) + C2 / 2
 
     def __len__(self) -> int:
         return len(self.centered)
 
+    def one(self, i: int) -> dict[str, Array]:
+        """Of one picture, the graph's inputs (1, 1, h, w)."""
+        return {name: getattr(self, name)[None, i : i + 1] for name in self.NAMES}
 
-def _channel_matrix(ours: _Moments, theirs: _Moments | None, block_bytes: int) -> NDArray[np.float64]:
+    def some(self, part: slice) -> dict[str, Array]:
+        """Of `LANES` pictures, the graph's inputs (1, LANES, h, w)."""
+        return {name + "_s": getattr(self, name)[None, part] for name in self.NAMES}
+
+    def padded(self) -> _Moments:
+        """The same set, or one of `LANES` pictures where there are fewer."""
+        if len(self) >= LANES:
+            return self
+        result = copy(self)
+        for name in self.NAMES:
+            setattr(result, name, np.resize(getattr(self, name), (LANES, *getattr(self, name).shape[1:])))
+        return result
+
+
+def _filtered(stack: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The Gaussian window over (N, H, W), in float64."""
+    count, height, width = stack.shape
+    lines = stack.reshape(-1, width) @ _band(width).T
+    return _band(height) @ lines.reshape(count, height, -1)
+
+
+def _channel_matrix(ours: _Moments, theirs: _Moments | None, pool: ThreadPoolExecutor, threads: int) -> NDArray[np.float64]:
     other = ours if theirs is None else theirs
     result = np.ones((len(ours), len(other)))
-    block = max(1, block_bytes // (ours.centered[:1].nbytes or 1))
-    space = _Space(ours, min(block, len(other)))
-    for i in range(len(ours)):
-        for first in range(i + 1 if theirs is None else 0, len(other), block):
-            part = slice(first, min(first + block, len(other)))
-            result[i, part] = space.against(ours, i, other, part)
+    lanes, session = other.padded(), _session()
+    rows = iter(range(len(ours)))
+    taking = Lock()
+
+    def fill() -> None:
+        while True:
+            with taking:
+                i = next(rows, None)
+            if i is None:
+                return
+            one = ours.one(i)
+            for end in range(len(other), i + 1 if theirs is None else 0, -LANES):
+                first = max(end - LANES, 0)
+                values = session.run(None, {**one, **lanes.some(slice(first, first + LANES))})[0][0]
+                result[i, first:end] = values[: end - first]
+
+    for done in [pool.submit(fill) for _ in range(threads)]:
+        done.result()
     if theirs is None:
         below = np.tril_indices(len(ours), -1)
         result[below] = result.T[below]
+        np.fill_diagonal(result, 1)
     return result
 
 
-class _Space:
-    """Working memory for one block of products."""
+@cache
+def _session() -> Any:
+    """The graph of MSSIM, for many threads of ours at once, each on its own pictures."""
+    import onnxruntime as ort
 
-    def __init__(self, ours: _Moments, block: int) -> None:
-        _, height, width = ours.centered.shape
-        _, inner_height, inner_width = ours.mean.shape
-        self.product = np.empty((block, height, width), np.float32)
-        self.filtered = np.empty((block, height, inner_width), np.float32)
-        self.map = np.empty((block, inner_height, inner_width), np.float32)
-        self.work = np.empty_like(self.map)
-
-    def against(self, ours: _Moments, i: int, other: _Moments, part: slice) -> NDArray[np.float64]:
-        """MSSIM of one picture to a block of others, (n,); every step in place."""
-        n = part.stop - part.start
-        product, filtered, result, work = self.product[:n], self.filtered[:n], self.map[:n], self.work[:n]
-        np.multiply(ours.centered[i], other.centered[part], out=product)
-        lines, filtered_lines = product.reshape(-1, product.shape[2]), filtered.reshape(-1, filtered.shape[2])
-        for tile in ours.column_tiles:
-            np.matmul(lines[:, tile.inputs], tile.weights.T, out=filtered_lines[:, tile.outputs])
-        for tile in ours.row_tiles:
-            np.matmul(tile.weights, filtered[:, tile.inputs], out=result[:, tile.outputs])
-        np.multiply(ours.mean[i], other.mean[part], out=work)
-        result -= work
-        result += np.float32(C2 / 2)  # half the covariance term; its other half is the 2 at the end
-        np.multiply(ours.luminance[i], other.luminance[part], out=work)
-        work += np.float32(C1)
-        result *= work
-        np.add(ours.luminance_square[i], other.luminance_square[part], out=work)
-        result /= work
-        np.add(ours.variance[i], other.variance[part], out=work)
-        result /= work
-        return np.add.reduce(result.reshape(n, -1), 1).astype(np.float64) * (2 / result[0].size)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return ort.InferenceSession(str(GRAPH), options, providers=["CPUExecutionProvider"])
 
 
-def _band(size: int) -> Array:
-    """(size - 10, size): row k holds the window's weights over pixels k to k + 10."""
+def window() -> Array:
+    """The Gaussian window along one axis, (11,), rounded to 20 binary digits.
+
+    Its sum is exactly 1: float32 then makes no error in flat places of saturated pictures.
+    """
     offsets = np.arange(WINDOW) - WINDOW // 2
     exact = np.exp(-0.5 * (offsets / SIGMA) ** 2)
-    # Rounded to 20 binary digits, sum exactly 1: float32 then makes no error in flat places of saturated pictures.
     weights = np.round(exact / exact.sum() * 2**20) / 2**20
     weights[WINDOW // 2] += 1 - weights.sum()
-    band = np.zeros((size - WINDOW + 1, size), np.float32)
+    return weights.astype(np.float32)
+
+
+@lru_cache(8)
+def _band(size: int) -> NDArray[np.float64]:
+    """(size - 10, size): row k holds the window's weights over pixels k to k + 10."""
+    band = np.zeros((size - WINDOW + 1, size))
     for row in range(len(band)):
-        band[row, row : row + WINDOW] = weights
+        band[row, row : row + WINDOW] = window()
     return band
 
 
