@@ -110,7 +110,7 @@ class _Drawing:
         return np.random.default_rng([self.seed, *name.encode()])
 
     def draw_into(self, result: NDArray[Any], tile: NDArray[np.uint8]) -> None:
-        """Draw every field in its place. NumPy and SciPy let go of the interpreter: two threads share the work."""
+        """Draw every field in its place. NumPy and SciPy let go of the interpreter at times: threads share the work."""
         tasks: tuple[tuple[str, Callable[[], list[Array]]], ...] = (
             ("surface", lambda: [self.surface()]),
             ("slivers", self.bark),
@@ -133,7 +133,7 @@ class _Drawing:
             for offset, plane in enumerate(task[1]()):
                 result[first + offset] = plane
 
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(4) as pool:
             list(pool.map(draw, tasks))
 
     def metal(self) -> list[Array]:
@@ -150,12 +150,18 @@ class _Drawing:
     def noise(self, name: str, wavelength: float, bandwidth: float) -> Array:
         return periodic_noise(self.shape, wavelength / MILLIMETRES_PER_PIXEL, bandwidth, self.rng(name))
 
+    def half_noise(self, name: str, wavelength: float, bandwidth: float) -> Array:
+        """The same at half the resolution."""
+        half = ((self.height + 1) // 2, (self.width + 1) // 2)
+        return periodic_noise(half, wavelength / MILLIMETRES_PER_PIXEL / 2, bandwidth, self.rng(name))
+
     def surface(self) -> Array:
         rng = self.rng("surface")
         count = rng.poisson(SURFACE_PER_MM2 * self.area_mm2)
-        lengths = np.clip(rng.lognormal(math.log(9.0), 0.35, count), 1, 25)
+        # Curves of one group get as many points as its longest: in order of length, few too many.
+        lengths = np.sort(np.clip(rng.lognormal(math.log(9.0), 0.35, count), 1, 25))
         pen = SplatPen(self.shape)
-        for group in np.array_split(np.arange(count), max(1, count // 4000)):
+        for group in np.array_split(np.arange(count), max(1, count // 500)):
             if len(group):
                 starts = rng.random((len(group), 2)) * (self.width, self.height)
                 pen.draw(curves(starts, _axes(len(group), rng), lengths[group] / MILLIMETRES_PER_PIXEL, 7, 0.2 * np.sqrt(lengths[group] / 7), rng))
@@ -204,9 +210,9 @@ class _Drawing:
 
     def drops(self) -> Array:
         rng = self.rng("drops")
-        warp = [self.noise(f"drops {i}", 2.2, 0.4) * 0.13 + self.noise(f"drops fine {i}", 0.7, 0.4) * 0.035 for i in range(2)]
+        warp = [self.half_noise(f"drops {i}", 2.2, 0.4) * 0.13 + self.half_noise(f"drops fine {i}", 0.7, 0.4) * 0.035 for i in range(2)]
         centers = jittered_grid(self.edges, DROP_SPACING_MM, 0.72, rng)
-        radii = np.clip(rng.lognormal(math.log(DROP_RADIUS_MM), 0.3, len(centers)), 0.3, 2.6)
+        radii = np.clip(rng.lognormal(math.log(DROP_RADIUS_MM), 0.3, len(centers)), 0.3, 2.6).astype(np.float32)
         distance, index = self.nearest(centers, warp)
         return self.enlarge(np.clip((radii[index] - distance).max(-1), -2, 2))
 
@@ -214,13 +220,13 @@ class _Drawing:
         line, fold = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
         rng = self.rng("creases")
         for size, weight in ((CREASE_SIZE_MM, 1.0), (CREASE_SIZE_MM * 0.42, 0.55)):
-            warp = [self.noise(f"creases {size} {i}", size * 0.5, 0.5) * size * 0.07 for i in range(2)]
+            warp = [self.half_noise(f"creases {size} {i}", size * 0.5, 0.5) * size * 0.07 for i in range(2)]
             count = max(4, round(self.area_mm2 / size**2))
             distance, index = self.nearest(rng.random((count, 2)) * self.edges, warp)
             gap = distance[..., 1] - distance[..., 0]
             # A fold between two facets has one strength from either side: a hash of the unordered pair.
             strong = ((index[..., 0] * index[..., 1] * 2654435761 + index.sum(-1) * 40503) % 1009 / 1009.0).astype(np.float32)
-            sign = np.where(index.sum(-1) % 3 == 0, -0.6, 1.0)
+            sign = np.where(index.sum(-1) % 3 == 0, np.float32(-0.6), np.float32(1))
             line += self.enlarge(np.exp(-gap / 0.16) * strong * weight)
             fold += self.enlarge((0.085 * np.exp(-gap / 0.28) * sign + 0.16 * np.exp(-gap / (size * 0.2))) * strong * weight)
         return [np.clip(line, 0, 1), fold]
@@ -238,28 +244,28 @@ class _Drawing:
     def edges(self) -> Points:
         return np.array([self.width, self.height]) * MILLIMETRES_PER_PIXEL
 
-    def nearest(self, centers: Points, warp: list[Array]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def nearest(self, centers: Points, warp: list[Array]) -> tuple[Array, NDArray[np.int64]]:
         """Distances in mm to, and indices of, the two nearest centres: (h, w, 2) at half the resolution."""
         y, x = np.meshgrid(np.arange(0, self.height, 2), np.arange(0, self.width, 2), indexing="ij")
-        points = np.stack([x * MILLIMETRES_PER_PIXEL + warp[0][::2, ::2], y * MILLIMETRES_PER_PIXEL + warp[1][::2, ::2]], -1)
+        points = np.stack([x * MILLIMETRES_PER_PIXEL + warp[0], y * MILLIMETRES_PER_PIXEL + warp[1]], -1)
         tree = cKDTree(centers % self.edges, boxsize=self.edges)
-        distance, index = tree.query(points % self.edges, k=2)
-        return distance, index
+        distance, index = tree.query(points % self.edges, k=2, workers=2)
+        return distance.astype(np.float32), index
 
-    def enlarge(self, image: NDArray[np.float64]) -> Array:
+    def enlarge(self, image: Array) -> Array:
         """From half resolution: each odd row and column is the mean of its neighbours, around the border too."""
         for axis, size in ((0, self.height), (1, self.width)):
             between = (image + np.roll(image, -1, axis)) / 2
             if size % 2:
                 between = np.take(between, range(size // 2), axis)
-            merged = np.empty([size if a == axis else n for a, n in enumerate(image.shape)])
+            merged = np.empty([size if a == axis else n for a, n in enumerate(image.shape)], np.float32)
             lanes = [slice(None)] * 2
             lanes[axis] = slice(0, None, 2)
             merged[tuple(lanes)] = image
             lanes[axis] = slice(1, None, 2)
             merged[tuple(lanes)] = between
             image = merged
-        return image.astype(np.float32)
+        return image
 
 
 _BANDS = {"clouds": (4.5, 0.8), "billows": (11.0, 0.6), "fines": (0.25, 0.9)}
@@ -397,19 +403,26 @@ def blend_pieces(tile: NDArray[np.uint8], shape: tuple[int, int], rng: np.random
     size = tile.shape[0]
     counts = [max(1, round(n / cell)) for n in shape]
     borders = [np.round(np.linspace(0, n, c + 1)).astype(int) for n, c in zip(shape, counts, strict=True)]
-    total, power = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    for i in range(counts[0]):
-        rows, weight_y = _window(borders[0], i, shape[0])
-        for j in range(counts[1]):
-            columns, weight_x = _window(borders[1], j, shape[1])
+    windows = [[_window(border, i, n) for i in range(c)] for border, n, c in zip(borders, shape, counts, strict=True)]
+    total = np.zeros(shape, np.float32)
+    around = np.tile(tile, (2, 2))
+    for rows, weight_y in windows[0]:
+        for columns, weight_x in windows[1]:
             top, left = rng.integers(0, size, 2)
-            flip_y, flip_x = (1 if rng.random() < 0.5 else -1 for _ in range(2))
-            y, x = (top + flip_y * np.arange(len(rows))) % size, (left + flip_x * np.arange(len(columns))) % size
-            weight = np.outer(weight_y, weight_x)
-            piece = (tile[np.ix_(y, x)].astype(np.float32) - 128) / 24 * weight
-            _add_wrapped(total, rows, columns, piece)
-            _add_wrapped(power, rows, columns, weight * weight)
-    return total / np.sqrt(power)
+            turn = [slice(None, None, 1 if rng.random() < 0.5 else -1) for _ in range(2)]
+            if max(len(rows), len(columns)) <= size:
+                piece = around[top : top + len(rows), left : left + len(columns)]
+            else:
+                piece = around[np.ix_((top + np.arange(len(rows))) % size, (left + np.arange(len(columns))) % size)]
+            values = (piece[tuple(turn)].astype(np.float32) - 128) * (weight_y[:, None] / 24)
+            _add_wrapped(total, rows, columns, values * weight_x)
+    # A piece's weight is a product of one for its rows and one for its columns, so the sum of squares is, too.
+    for axis, lines in enumerate(windows):
+        power = np.zeros(shape[axis])
+        for places, weight in lines:
+            np.add.at(power, places, weight**2)
+        total /= np.sqrt(power.astype(np.float32)).reshape((-1, 1) if axis == 0 else (1, -1))
+    return total
 
 
 def _window(borders: NDArray[np.int64], i: int, size: int) -> tuple[NDArray[np.int64], Array]:
@@ -427,7 +440,14 @@ def _add_wrapped(total: Array, rows: NDArray[np.int64], columns: NDArray[np.int6
     for first in range(0, len(rows), total.shape[0]):
         for left in range(0, len(columns), total.shape[1]):
             y, x = slice(first, first + total.shape[0]), slice(left, left + total.shape[1])
-            total[np.ix_(rows[y], columns[x])] += piece[y, x]
+            total[_block(rows[y], columns[x])] += piece[y, x]
+
+
+def _block(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Any:
+    """An index for lines that go up by one, round the border at most once: slices where there is none, for speed."""
+    if rows[-1] - rows[0] + 1 == len(rows) and columns[-1] - columns[0] + 1 == len(columns):
+        return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return np.ix_(rows, columns)
 
 
 def periodic_noise(shape: tuple[int, int], wavelength: float, bandwidth: float, rng: np.random.Generator) -> Array:
@@ -473,13 +493,17 @@ def turned(rng: np.random.Generator, outline: Points) -> Points:
     return outline @ np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
 
 
+_WAVES = np.arange(1.0, 5.0)
+_ANGLES = np.linspace(0, 2 * math.pi, 14, endpoint=False)
+_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
+
+
 def speck(rng: np.random.Generator, radius: float) -> Points:
     """A crumb of bark, of a lognormal size around `radius` mm."""
-    radius = float(np.clip(rng.lognormal(math.log(radius), 0.55), 0.04, 0.7))
-    angles = np.linspace(0, 2 * math.pi, 14, endpoint=False)
-    wave = 1 + sum(rng.normal(0, 0.28 / k) * np.cos(k * angles + rng.uniform(0, 6.3)) for k in (1, 2, 3, 4))
-    stretch = rng.uniform(1, 1.9)
-    return turned(rng, radius * np.stack([wave * np.cos(angles) * stretch, wave * np.sin(angles)], 1))
+    radius = min(max(rng.lognormal(math.log(radius), 0.55), 0.04), 0.7)
+    strength, phase = rng.normal(0, 0.28, 4) / _WAVES, rng.uniform(0, 6.3, 4)
+    wave = radius * (1 + strength @ np.cos(_WAVES[:, None] * _ANGLES + phase[:, None]))
+    return turned(rng, (_CIRCLE * (rng.uniform(1, 1.9), 1)) * wave[:, None])
 
 
 def bark_sliver(rng: np.random.Generator) -> Points:
@@ -523,9 +547,12 @@ def stamp(cover: Array, tone: Array, outline: Points, density: float, shade: flo
     ImageDraw.Draw(picture).polygon([tuple(p) for p in ((outline - low) * fine).tolist()], fill=255)
     mask = np.asarray(picture.reduce(fine), np.float32) * (density / 255)
     height, width = cover.shape
-    place = np.ix_((np.arange(mask.shape[0]) + low[1]) % height, (np.arange(mask.shape[1]) + low[0]) % width)
     if mask.shape[0] > height or mask.shape[1] > width:
         return
+    left, top = int(low[0]) % width, int(low[1]) % height
+    place: Any = (slice(top, top + mask.shape[0]), slice(left, left + mask.shape[1]))
+    if top + mask.shape[0] > height or left + mask.shape[1] > width:
+        place = np.ix_((np.arange(mask.shape[0]) + top) % height, (np.arange(mask.shape[1]) + left) % width)
     tone[place] = np.where(mask > cover[place], shade, tone[place])
     cover[place] = np.maximum(cover[place], mask)
 

@@ -26,11 +26,16 @@ class DCGANGenerator(nn.Module):
     structure spans a tenth of that, so what is finer than `SMOOTH` pixels is scaled down by `detail`, and `color_mix` and
     `color_mean` (saved with the weights) lead from decorrelated colours to red, green and blue.
 
+    With `recipe`, the projection sees the latent together with what a trained flow makes of it, the numbers that describe
+    a paper: a mapping network, as StyleGAN's (Karras 2019), that keeps kinds of paper apart.
+
     Args:
         latent_dim: Z, 100 in the paper.
         features: channels before the last layer (ngf); 8 times as many at 4x4.
         channels: C.
         detail: contrast of fine structure against that of colours, in (0, 1].
+        recipe: numbers of a flow's papers; 0: the latent alone, as in the paper.
+        steps: of the flow.
     """
 
     SMOOTH = 9
@@ -38,10 +43,11 @@ class DCGANGenerator(nn.Module):
     color_mean: Tensor
     color_mix: Tensor
 
-    def __init__(self, latent_dim: int = 100, features: int = 64, channels: int = 3, detail: float = 1.0) -> None:
+    def __init__(self, latent_dim: int = 100, features: int = 64, channels: int = 3, detail: float = 1.0, recipe: int = 0, steps: int = 10) -> None:
         super().__init__()
+        self.flow = sheet_network.PaperFlow(latent_dim, recipe, steps) if recipe else None
         widths = [features * 8, features * 4, features * 2, features]
-        layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, widths[0], 4, bias=False)]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim + recipe, widths[0], 4, bias=False)]
         for before, after in zip(widths, widths[1:], strict=False):
             layers += [nn.BatchNorm2d(before), nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
         layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(), nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1)]
@@ -56,7 +62,8 @@ class DCGANGenerator(nn.Module):
 
     def decorrelated(self, latents: Tensor) -> Tensor:
         """(N, Z) -> (N, C, 64, 64) along the data's colour axes, mean about 0 and variance about 1: what training sees."""
-        raw = self.layers(latents[:, :, None, None])
+        known = latents if self.flow is None else torch.cat([latents, self.flow.recipe(latents)], 1)
+        raw = self.layers(known[:, :, None, None])
         smooth = local_mean(raw, self.SMOOTH)
         return smooth + (raw - smooth) * self.detail
 
@@ -76,9 +83,8 @@ def local_mean(pictures: Tensor, edge: int) -> Tensor:
 
 
 def _dcgan(options: dict[str, Any]) -> nn.Module:
-    return DCGANGenerator(
-        int(options.get("latent_dim", 100)), int(options.get("features", 64)), int(options.get("channels", 3)), float(options.get("detail", 1.0))
-    )
+    numbers = {name: int(options[name]) for name in ("latent_dim", "features", "channels", "recipe", "steps") if name in options}
+    return DCGANGenerator(detail=float(options.get("detail", 1.0)), **numbers)
 
 
 _BUILDERS: dict[str, Callable[[dict[str, Any]], nn.Module]] = {"dcgan": _dcgan, "sheet": sheet_network.build}

@@ -9,12 +9,39 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class SheetGenerator(nn.Module):
+class PaperFlow(nn.Module):
+    """Latents to *recipes*, papers described by numbers: a flow that carries the normal distribution to that of papers.
+
+    A rectified flow (Liu 2023, Lipman 2023); a fixed projection brings the latent to the recipe's dimension, so that every
+    direction of the latent matters.
+
+    Args:
+        latent_dim: Z. recipe: R. steps: Euler steps of the flow.
+    """
+
+    projection: Tensor
+
+    def __init__(self, latent_dim: int, recipe: int, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+        self.register_buffer("projection", torch.eye(latent_dim, recipe))
+        self.velocity = nn.Sequential(
+            nn.Linear(recipe + 1, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, recipe)
+        )
+
+    def recipe(self, latent: Tensor) -> Tensor:
+        """(N, Z) -> (N, R)."""
+        x = latent @ self.projection
+        for step in range(self.steps):
+            time = torch.full_like(x[:, :1], (step + 0.5) / self.steps)
+            x = x + self.velocity(torch.cat([x, time], 1)) / self.steps
+        return x
+
+
+class SheetGenerator(PaperFlow):
     """Composes fields of fibres, clouds and marks into paper, at full resolution, any size.
 
-    A latent becomes a *recipe* (what paper: grammage, dye, strands, bark ...) by a flow that carries the normal distribution
-    to the distribution of papers (rectified flow: Liu 2023, Lipman 2023); a fixed projection brings the latent to
-    the recipe's dimension, so that every direction of the latent matters. The recipe mixes the fields anew for every
+    A latent becomes a *recipe* (what paper: grammage, dye, strands, bark ...) by `PaperFlow`. The recipe mixes the fields anew for every
     paper (a 1x1 convolution whose weights it gives) and scales and shifts every layer after that (FiLM, Perez 2018).
     Convolutions pad with nothing: the caller pads the fields around their border, so that the sheet is as periodic as
     they are, and pieces of a large sheet join exactly.
@@ -27,15 +54,9 @@ class SheetGenerator(nn.Module):
     MARGIN = 3
     """Pixels of fields that are needed around the sheet."""
 
-    projection: Tensor
-
     def __init__(self, latent_dim: int = 100, fields: int = 24, recipe: int = 33, features: int = 32, channels: int = 5, steps: int = 10) -> None:
-        super().__init__()
-        self.fields, self.features, self.steps = fields, features, steps
-        self.register_buffer("projection", torch.eye(latent_dim, recipe))
-        self.velocity = nn.Sequential(
-            nn.Linear(recipe + 1, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, recipe)
-        )
+        super().__init__(latent_dim, recipe, steps)
+        self.fields, self.features = fields, features
         self.mapping = nn.Sequential(nn.Linear(recipe, 192), nn.LeakyReLU(0.2), nn.Linear(192, 192), nn.LeakyReLU(0.2))
         self.mix = nn.Linear(192, features * (fields + 1))
         self.convolutions = nn.ModuleList(nn.Conv2d(features, features, 3) for _ in range(self.MARGIN))
@@ -47,14 +68,6 @@ class SheetGenerator(nn.Module):
     def forward(self, latent: Tensor, fields: Tensor) -> Tensor:
         """(N, Z) and (1 or N, F, H + 6, W + 6) -> (N, C, H, W) in [0, 1]."""
         return self.compose(self.recipe(latent), fields)
-
-    def recipe(self, latent: Tensor) -> Tensor:
-        """(N, Z) -> (N, R): the flow from noise to a paper."""
-        x = latent @ self.projection
-        for step in range(self.steps):
-            time = torch.full_like(x[:, :1], (step + 0.5) / self.steps)
-            x = x + self.velocity(torch.cat([x, time], 1)) / self.steps
-        return x
 
     def compose(self, recipe: Tensor, fields: Tensor) -> Tensor:
         """(N, R) and (1 or N, F, H + 6, W + 6) -> (N, C, H, W) in [0, 1]."""

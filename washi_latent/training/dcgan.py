@@ -19,13 +19,14 @@ structure alone at a contrast that can be seen.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -60,12 +61,12 @@ class Recipe:
     encoder_features: int = 24
     batch: int = 32
     warm_up: int = 400
-    lessons: int = 1800
-    reconstruct_every: int = 4
+    lessons: int = 4000
+    reconstruct_every: int = 2
     rate: float = 2e-4
     discriminator_rate: float = 4e-4
     warm_rate: float = 8e-4
-    later_rate: float = 5e-5
+    later_rate: float = 1e-4
     reconstruction: float = 150.0
     r1: float = 0.006
     r1_every: int = 8
@@ -76,12 +77,16 @@ class Recipe:
 class Lessons:
     """What a sheet model makes of latents, with one seed: (N, 100) float32 and (N, 64, 64, 3) uint8.
 
+    With them comes its flow from latents to recipes, which the generator takes over as a fixed mapping network.
+
     The simulation's randomness, where each fibre lies, is no latent's to say; a lesson holds it still. So the generator learns the
     papers first, sharp and with all their kinds, and the adversarial loss then makes its patches like the simulation's.
     """
 
     latents: NDArray[np.float32]
     pictures: NDArray[np.uint8]
+    flow: Mapping[str, Tensor]
+    """The sheet model's flow from latents to recipes, its weights by name."""
 
     @classmethod
     def of(cls, model: TextureModel, count: int = 24_000, seed: int = 0, say: Callable[[str], None] = lambda _: None) -> Lessons:
@@ -93,7 +98,13 @@ class Lessons:
             pictures[first : first + 48] = [np.round(resize(sheet, 64, 64) * 255) for sheet in sheets]
             if first % 4800 == 0:
                 say(f"drew {first} of {count} lessons")
-        return cls(latents, pictures)
+        return cls(latents, pictures, cls.flow_of(model))
+
+    @staticmethod
+    def flow_of(model: TextureModel) -> dict[str, Tensor]:
+        """The weights of a sheet model's flow."""
+        weights = load_file(model.info.folder / "generator.safetensors")
+        return {name: value for name, value in weights.items() if name.startswith(("projection", "velocity"))}
 
 
 class Discriminator(nn.Module):
@@ -194,7 +205,9 @@ class DCGANTrainer:
         torch.manual_seed(seed)
         self.patches, self.recipe, self.lessons = patches, recipe, lessons
         self.options: dict[str, Any] = {"features": recipe.features, "detail": DETAIL}
-        self.generator = DCGANGenerator(100, recipe.features, 3, DETAIL).to(memory_format=torch.channels_last)
+        if lessons:
+            self.options["recipe"] = lessons.flow["projection"].shape[1]
+        self.generator = DCGANGenerator(100, recipe.features, 3, DETAIL, self.options.get("recipe", 0)).to(memory_format=torch.channels_last)
         self.discriminator = Discriminator(recipe.discriminator_features).to(memory_format=torch.channels_last)
         self.encoder = Encoder(recipe.encoder_features).to(memory_format=torch.channels_last)
         for module in [*self.generator.modules(), *self.discriminator.modules(), *self.encoder.modules()]:
@@ -205,6 +218,9 @@ class DCGANTrainer:
             self.encoder.out.weight[100:] *= 0.1
             self.encoder.out.bias[100:] = -4
         _set_color_axes(self.generator, patches.train)
+        if lessons and self.generator.flow:
+            self.generator.flow.load_state_dict(dict(lessons.flow))
+            self.generator.flow.requires_grad_(False)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.opt_g = torch.optim.Adam(self.generator.parameters(), recipe.rate, (0.5, 0.99))
         self.opt_d = torch.optim.Adam(self.discriminator.parameters(), recipe.discriminator_rate, (0.5, 0.99))
