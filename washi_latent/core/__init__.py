@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .errors import WashiError
 from .images import contact_sheet, read_image, write_png
+from .maps import FORMATS, MAPS, MaterialMaps, estimate_height, estimate_opacity, material_maps, normal_from_height, write_map, write_maps
 from .models import ModelInfo, TextureModel, find_bundles, list_models, load_model, verify, write_bundle
 from .representatives import METHODS, Representatives, choose_representatives, coverage
 from .search import Candidates, Favourite, Node, Search, SearchSettings, SearchState, rank_by_picture
@@ -12,11 +13,14 @@ from .similarity import log_spectrum_features, mssim, mssim_matrix, ssim_vectors
 from .sphere import angle_for_concentration, concentration_for_angle, sample_directions, sample_sphere
 
 __all__ = [
+    "FORMATS",
+    "MAPS",
     "METHODS",
     "PATHS",
     "SPACINGS",
     "Candidates",
     "Favourite",
+    "MaterialMaps",
     "ModelInfo",
     "Node",
     "Representatives",
@@ -32,13 +36,17 @@ __all__ = [
     "concentration_for_angle",
     "contact_sheet",
     "coverage",
+    "estimate_height",
+    "estimate_opacity",
     "find_bundles",
     "interpolate",
     "list_models",
     "load_model",
     "log_spectrum_features",
+    "material_maps",
     "mssim",
     "mssim_matrix",
+    "normal_from_height",
     "rank_by_picture",
     "read_image",
     "sample_directions",
@@ -47,5 +55,7 @@ __all__ = [
     "ssim_vectors",
     "verify",
     "write_bundle",
+    "write_map",
+    "write_maps",
     "write_png",
 ]
