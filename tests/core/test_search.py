@@ -11,7 +11,7 @@ from conftest import DIM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from washi_latent.core import Search, SearchSettings, SearchState, TextureModel, WashiError, rank_by_picture
+from washi_latent.core import Cancelled, Search, SearchSettings, SearchState, TextureModel, WashiError, pack_state, rank_by_picture, unpack_state
 from washi_latent.core.search import candidate_latents, compared
 
 FEW = SearchSettings(radius=2.0, samples=9, representatives=4)
@@ -171,7 +171,7 @@ def test_a_model_that_makes_one_texture_only_is_said(model: TextureModel) -> Non
     class Flat:
         info, latent_dim = model.info, model.latent_dim
 
-        def generate(self, latents: object, size: object = None, seed: int = 0) -> np.ndarray:
+        def generate(self, latents: object, size: object = None, seed: int = 0, progress: object = None) -> np.ndarray:
             return np.full((len(np.atleast_2d(latents)), 32, 32, 3), 0.5, np.float32)
 
     chosen = Search(Flat(), settings=FEW).sample().representatives  # type: ignore[arg-type]
@@ -255,3 +255,59 @@ def test_garbage_and_foreign_states_are_refused(model: TextureModel) -> None:
 def test_representatives_are_spread_over_the_candidates(model: TextureModel) -> None:
     chosen = start(model, settings=SearchSettings(radius=2, samples=40, representatives=5)).sample().representatives
     assert len(Counter(chosen.labels.tolist())) == 5
+
+
+@given(steps=st.lists(st.integers(0, 9), min_size=0, max_size=6))
+@settings(max_examples=15, deadline=None)
+def test_a_packed_state_is_the_same_state(model: TextureModel, steps: list[int]) -> None:
+    search = Search(model, seed=3, settings=SearchSettings(samples=10, representatives=3, step=0.7))
+    for number, index in enumerate(steps):
+        search.pick(index)
+        if number == 1:
+            search.keep("紙")
+            search.back()
+            search.others()
+    assert unpack_state(pack_state(search.state)) == search.state
+
+
+def test_two_hundred_packed_steps_are_small(model: TextureModel) -> None:
+    search = Search(model, settings=SearchSettings(samples=10, representatives=3))
+    for number in range(200):
+        search.pick(number % 10)
+    per_number = 8 * 4 / 3
+    assert len(pack_state(search.state)) < 200 * (model.latent_dim * per_number + 40) + 2000
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"centers": "x", "nodes": [], "kept": "", "favourites": []}', "null"])
+def test_what_is_no_packed_state_is_said(text: str) -> None:
+    with pytest.raises(WashiError, match="begin a new one"):
+        unpack_state(text)
+
+
+def test_the_light_can_point_to_a_favourite(model: TextureModel) -> None:
+    narrow = SearchSettings(samples=10, representatives=3, concentration=500.0, direction="favourite:goal", shell=False)
+    search = Search(model, settings=narrow)
+    goal = np.linspace(-1, 1, model.latent_dim)
+    search.keep("goal", goal)
+    ways = search.latents() / np.linalg.norm(search.latents(), axis=1, keepdims=True)
+    assert (ways @ (goal / np.linalg.norm(goal))).min() > 0.9
+    search.forget("goal")
+    with pytest.raises(WashiError, match="goal"):
+        search.latents()
+
+
+def test_a_cancelled_look_ends_at_once_and_leaves_the_search_as_it_was(model: TextureModel) -> None:
+    search, said = Search(model, seed=1), []
+
+    def stop(share: float) -> None:
+        said.append(share)
+        if len(said) > 1:
+            raise Cancelled
+
+    before = search.state
+    with pytest.raises(Cancelled):
+        search.sample(stop)
+    assert search.state == before
+    shares: list[float] = []
+    assert len(search.sample(shares.append).latents) == 50
+    assert shares == sorted(shares)

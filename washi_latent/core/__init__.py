@@ -6,8 +6,9 @@ from .errors import WashiError
 from .images import contact_sheet, read_image, write_png
 from .maps import FORMATS, MAPS, MaterialMaps, estimate_height, estimate_opacity, material_maps, normal_from_height, write_map, write_maps
 from .models import ModelInfo, TextureModel, find_bundles, list_models, load_model, verify, write_bundle
+from .progress import Cancelled, Progress
 from .representatives import METHODS, Representatives, choose_representatives, coverage
-from .search import Candidates, Favourite, Node, Search, SearchSettings, SearchState, rank_by_picture
+from .search import Candidates, Favourite, Node, Search, SearchSettings, SearchState, pack_state, rank_by_picture, unpack_state
 from .sequence import PATHS, SPACINGS, SequenceMetrics, TextureSequence, interpolate, slerp
 from .similarity import log_spectrum_features, mssim, mssim_matrix, ssim_vectors
 from .sphere import angle_for_concentration, concentration_for_angle, sample_directions, sample_sphere
@@ -18,11 +19,13 @@ __all__ = [
     "METHODS",
     "PATHS",
     "SPACINGS",
+    "Cancelled",
     "Candidates",
     "Favourite",
     "MaterialMaps",
     "ModelInfo",
     "Node",
+    "Progress",
     "Representatives",
     "Search",
     "SearchSettings",
@@ -47,12 +50,14 @@ __all__ = [
     "mssim",
     "mssim_matrix",
     "normal_from_height",
+    "pack_state",
     "rank_by_picture",
     "read_image",
     "sample_directions",
     "sample_sphere",
     "slerp",
     "ssim_vectors",
+    "unpack_state",
     "verify",
     "write_bundle",
     "write_map",

@@ -24,6 +24,7 @@ from scipy import fft, ndimage
 from scipy.spatial import cKDTree
 
 from .errors import WashiError
+from .progress import Progress, ignore
 
 Array = NDArray[np.float32]
 Points = NDArray[np.float64]
@@ -76,7 +77,9 @@ class Pen(Protocol):
         ...
 
 
-def draw_fields(height: int, width: int, seed: int, tile: NDArray[np.uint8], dtype: type[np.floating[Any]] = np.float32) -> NDArray[Any]:
+def draw_fields(
+    height: int, width: int, seed: int, tile: NDArray[np.uint8], dtype: type[np.floating[Any]] = np.float32, progress: Progress = ignore
+) -> NDArray[Any]:
     """Draw every field of one sheet.
 
     Args:
@@ -84,6 +87,7 @@ def draw_fields(height: int, width: int, seed: int, tile: NDArray[np.uint8], dty
         seed: the same size and seed give the same fields.
         tile: (2, T, T) uint8, fine long and short fibres: 128 is the mean, 24 levels a standard deviation.
         dtype: float16 halves the memory of a large sheet.
+        progress: is told the share done, 0 to 1; what it raises ends the work.
 
     Returns:
         (len(FIELD_NAMES), height, width) of `dtype`; each periodic in both directions.
@@ -94,7 +98,7 @@ def draw_fields(height: int, width: int, seed: int, tile: NDArray[np.uint8], dty
     if min(height, width) < 32:
         raise WashiError(f"a sheet of {width} x {height} pixels is too small: choose 32 pixels or more")
     result = np.empty((len(FIELD_NAMES), height, width), dtype)
-    _Drawing(height, width, seed).draw_into(result, tile)
+    _Drawing(height, width, seed).draw_into(result, tile, progress)
     return result
 
 
@@ -109,7 +113,7 @@ class _Drawing:
     def rng(self, name: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *name.encode()])
 
-    def draw_into(self, result: NDArray[Any], tile: NDArray[np.uint8]) -> None:
+    def draw_into(self, result: NDArray[Any], tile: NDArray[np.uint8], progress: Progress) -> None:
         """Draw every field in its place. NumPy and SciPy let go of the interpreter at times: threads share the work."""
         tasks: tuple[tuple[str, Callable[[], list[Array]]], ...] = (
             ("surface", lambda: [self.surface()]),
@@ -134,7 +138,14 @@ class _Drawing:
                 result[first + offset] = plane
 
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(draw, tasks))
+            waiting = [pool.submit(draw, task) for task in tasks]
+            try:
+                for count, done in enumerate(waiting):
+                    done.result()
+                    progress((count + 1) / len(tasks))
+            finally:
+                for rest in waiting:
+                    rest.cancel()
 
     def metal(self) -> list[Array]:
         """Cut leaf, and dust."""

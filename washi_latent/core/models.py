@@ -26,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 from .errors import WashiError
 from .fields import FIELD_NAMES, draw_fields
 from .images import cannot_write
+from .progress import Progress, ignore, part
 
 Array = NDArray[np.float32]
 Backend = Literal["auto", "onnx", "torch"]
@@ -110,13 +111,14 @@ class TextureModel:
         """Dimension of the latent space."""
         return self.info.latent_dim
 
-    def generate(self, latents: ArrayLike, size: int | tuple[int, int] | None = None, seed: int = 0) -> Array:
+    def generate(self, latents: ArrayLike, size: int | tuple[int, int] | None = None, seed: int = 0, progress: Progress = ignore) -> Array:
         """Generate textures.
 
         Args:
             latents: (N, latent_dim) or (latent_dim,) for one.
             size: edge, or (height, width), where the model makes any size; None: its own.
             seed: of the local noise, where the model has any: which sheet of that paper.
+            progress: is told the share done, 0 to 1; what it raises ends the work.
 
         Returns:
             (N, H, W, C) float32 in [0, 1].
@@ -129,8 +131,9 @@ class TextureModel:
         self._check_memory(len(points), height, width)
         result = np.empty((len(points), height, width, len(self.info.channels)), np.float32)
         for first in range(0, len(points), self._batch):
-            part = slice(first, first + self._batch)
-            result[part] = self._render(points[part], height, width, seed)
+            few = slice(first, first + self._batch)
+            share = part(progress, first / len(points), min(1.0, (first + self._batch) / len(points)))
+            result[few] = self._render(points[few], height, width, seed, share)
         if not np.isfinite(result).all():
             raise WashiError(f"the model {self.info.name} gave values that are not numbers: it is broken, use another")
         return result
@@ -150,8 +153,9 @@ class TextureModel:
             raise WashiError(f"a texture of {width} x {height} pixels can't be made: choose multiples of {multiple} up to {_MAX_EDGE}")
         return height, width
 
-    def _render(self, latents: Array, height: int, width: int, seed: int) -> Array:
+    def _render(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> Array:
         """(n, H, W, C) of a few latents, clipped to [0, 1]."""
+        progress(0.0)
         return np.clip(np.moveaxis(self._network(latents), 1, -1), 0, 1)
 
     def _check_memory(self, count: int, height: int, width: int) -> None:
@@ -181,21 +185,22 @@ class SheetModel(TextureModel):
         self._tile, self._margin = tile, int(info.options["margin"])
         self._drawn: tuple[tuple[int, int, int], NDArray[Any]] | None = None
 
-    def fields(self, height: int, width: int, seed: int) -> NDArray[Any]:
+    def fields(self, height: int, width: int, seed: int, progress: Progress = ignore) -> NDArray[Any]:
         """The fields of one sheet, padded around by what the network needs: (F, H + 2m, W + 2m); the last ones are kept."""
         key = height, width, seed
         if self._drawn is None or self._drawn[0] != key:
             self._drawn = None
             dtype = np.float16 if height * width > self._LARGE else np.float32
-            drawn = draw_fields(height, width, seed, self._tile, dtype)
+            drawn = draw_fields(height, width, seed, self._tile, dtype, progress)
             self._drawn = key, np.pad(drawn, ((0, 0), (self._margin,) * 2, (self._margin,) * 2), mode="wrap")
         return self._drawn[1]
 
-    def _render(self, latents: Array, height: int, width: int, seed: int) -> Array:
-        fields, margin = self.fields(height, width, seed), self._margin
+    def _render(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> Array:
+        fields, margin = self.fields(height, width, seed, part(progress, 0, 0.6)), self._margin
         result = np.empty((len(latents), height, width, len(self.info.channels)), np.float32)
         rows = max(32, self._STRIP_PIXELS // (width * len(latents)))
         for first in range(0, height, rows):
+            progress(0.6 + 0.4 * first / height)
             last = min(first + rows, height)
             strip = np.ascontiguousarray(fields[None, :, first : last + 2 * margin], np.float32)
             result[:, first:last] = np.moveaxis(self._network(latents, fields=strip), 1, -1)

@@ -7,6 +7,7 @@ same pictures.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import WashiError
 from .images import resize, rgb
 from .models import ModelInfo
+from .progress import Progress, ignore, part
 from .representatives import METHODS, Method, Representatives, choose_representatives
 from .similarity import gray, mssim_matrix
 from .sphere import MAX_CONCENTRATION, sample_sphere
@@ -42,7 +44,7 @@ class Model(Protocol):
     @property
     def latent_dim(self) -> int: ...
 
-    def generate(self, latents: ArrayLike, size: int | tuple[int, int] | None = None, seed: int = 0) -> Array: ...
+    def generate(self, latents: ArrayLike, size: int | tuple[int, int] | None = None, seed: int = 0, progress: Progress = ignore) -> Array: ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class SearchSettings:
     Attributes:
         radius: r, how far the light reaches.
         concentration: kappa, how narrow it is; 0 shines everywhere.
-        direction: mean direction: "last" step's, or "any" (of no matter where the concentration is 0).
+        direction: mean direction: "last" step's, "any" (of no matter where the concentration is 0), or "favourite:NAME",
+            toward a favourite.
         samples: textures a step.
         representatives: how many of them are shown.
         method: how they are chosen (`METHODS`).
@@ -73,7 +76,7 @@ class SearchSettings:
         checks = (
             (math.isfinite(self.radius) and 0 < self.radius <= 1e6, f"the radius is {self.radius}: choose a number above 0"),
             (0 <= self.concentration <= MAX_CONCENTRATION, f"the concentration is {self.concentration}: choose 0 to {MAX_CONCENTRATION:.0e}"),
-            (self.direction in ("last", "any"), f"the direction is {self.direction!r}: choose last or any"),
+            (self.direction in ("last", "any") or self.toward, f"the direction is {self.direction!r}: choose last, any or favourite:NAME"),
             (1 <= self.samples <= MAX_SAMPLES, f"{self.samples} samples were asked for: choose 1 to {MAX_SAMPLES}"),
             (
                 1 <= self.representatives <= self.samples,
@@ -85,6 +88,12 @@ class SearchSettings:
         for holds, sentence in checks:
             if not holds:
                 raise WashiError(sentence)
+
+    @property
+    def toward(self) -> str | None:
+        """Name of the favourite that the light points to, or None."""
+        head, _, name = self.direction.partition(":")
+        return name if head == "favourite" and name else None
 
 
 @dataclass(frozen=True)
@@ -206,6 +215,7 @@ class Search:
         noise_seed: which sheet of each paper.
         size: edge of the pictures in pixels, where the model makes any; None: 128, or the model's own.
         state: go on from here instead.
+        threads: for the similarity; None: all cores.
 
     Raises:
         WashiError: a start of another dimension, a state of another model.
@@ -219,6 +229,7 @@ class Search:
     noise_seed: int = 0
     size: int | None = None
     state: SearchState = field(default=cast("SearchState", None))
+    threads: int | None = None
     _cache: dict[tuple[int, int], Candidates] = field(default_factory=dict[tuple[int, int], "Candidates"], repr=False)
 
     def __post_init__(self) -> None:
@@ -235,23 +246,38 @@ class Search:
 
     # Looking
 
-    def sample(self) -> Candidates:
-        """Sample textures around where the search stands and choose representatives (Algorithm 1, steps 2 and 3)."""
+    def sample(self, progress: Progress = ignore) -> Candidates:
+        """Sample textures around where the search stands and choose representatives (Algorithm 1, steps 2 and 3).
+
+        Args:
+            progress: is told the share done, 0 to 1; what it raises ends the work.
+        """
         key = self.state.current, self.state.node.draw
         if key not in self._cache:
             self._cache.clear()  # pictures are large, and the same state makes them again
-            self._cache[key] = self._look(*key)
+            self._cache[key] = self._look(*key, progress)
         return self._cache[key]
 
-    def _look(self, index: int, draw: int) -> Candidates:
-        node = self.state.nodes[index]
-        settings = node.settings
-        rng = np.random.default_rng([self.state.seed, index, draw])
-        latents = candidate_latents(np.asarray(node.center), np.asarray(node.direction), settings, rng, self.model.info.prior_radius)
-        images = self.model.generate(latents, self._edge(), self.state.noise_seed)
-        similarity = mssim_matrix(compared(images))
+    def _look(self, index: int, draw: int, progress: Progress) -> Candidates:
+        settings = self.state.nodes[index].settings
+        latents, rng = self._draw(index, draw)
+        images = self.model.generate(latents, self._edge(), self.state.noise_seed, part(progress, 0, 0.8))
+        similarity = mssim_matrix(compared(images), threads=self.threads)
+        progress(0.95)
         chosen = choose_representatives(similarity, settings.representatives, settings.method, rng)
         return Candidates(latents, images, similarity, chosen, index, draw)
+
+    def latents(self) -> Latents:
+        """Where this place's candidates lie, (samples, dim), without making their pictures."""
+        return self._draw(self.state.current, self.state.node.draw)[0]
+
+    def _draw(self, index: int, draw: int) -> tuple[Latents, np.random.Generator]:
+        node = self.state.nodes[index]
+        rng = np.random.default_rng([self.state.seed, index, draw])
+        direction = np.asarray(node.direction)
+        if (name := node.settings.toward) is not None:
+            direction = way(node.center, self.favourite(name))
+        return candidate_latents(np.asarray(node.center), direction, node.settings, rng, self.model.info.prior_radius), rng
 
     def picture(self, latent: ArrayLike | None = None) -> Array:
         """The texture of a latent, or of where the search stands: (H, W, C)."""
@@ -272,26 +298,22 @@ class Search:
         Raises:
             WashiError: no such candidate.
         """
-        candidates = self.sample()
-        if not 0 <= index < len(candidates.latents):
-            raise WashiError(f"there is no candidate {index}: pick one from 0 to {len(candidates.latents) - 1}")
+        latents = self.latents()
+        if not 0 <= index < len(latents):
+            raise WashiError(f"there is no candidate {index}: pick one from 0 to {len(latents) - 1}")
         node = self.state.node
         center = np.asarray(node.center)
-        way = candidates.latents[index] - center
-        length = float(np.linalg.norm(way))
-        direction = way / length if length > 0 else np.zeros_like(way)
-        target = center + node.settings.step * way
-        following = settings or (node.settings if node.parent >= 0 else self.settings_after) or node.settings
-        return self._grow(Node(self.state.current, _tuple(target), _tuple(direction), index, 0, candidates.draw, following))
+        target = center + node.settings.step * (latents[index] - center)
+        return self._grow(Node(self.state.current, _tuple(target), _tuple(way(center, target)), index, 0, node.draw, self._following(settings)))
 
     def step_to(self, latent: ArrayLike, settings: SearchSettings | None = None) -> SearchState:
         """Walk to any latent: a favourite, or one found from a picture."""
-        target = np.asarray(self._point(latent))
-        way = target - np.asarray(self.state.node.center)
-        length = float(np.linalg.norm(way))
+        target = self._point(latent)
+        return self._grow(Node(self.state.current, target, _tuple(way(self.state.node.center, target)), -1, 0, 0, self._following(settings)))
+
+    def _following(self, settings: SearchSettings | None) -> SearchSettings:
         node = self.state.node
-        following = settings or (node.settings if node.parent >= 0 else self.settings_after) or node.settings
-        return self._grow(Node(self.state.current, _tuple(target), _tuple(way / length if length > 0 else way), -1, 0, 0, following))
+        return settings or (node.settings if node.parent >= 0 else self.settings_after) or node.settings
 
     def others(self) -> SearchState:
         """Another draw of candidates at the same place."""
@@ -413,6 +435,13 @@ def candidate_latents(center: Latents, direction: Latents, settings: SearchSetti
     return points / np.maximum(norms, 1e-12) * prior_radius
 
 
+def way(start: ArrayLike, end: ArrayLike) -> Latents:
+    """The unit vector from one point to another; zeros where they are one."""
+    difference = np.asarray(end, np.float64) - np.asarray(start, np.float64)
+    length = float(np.linalg.norm(difference))
+    return difference / length if length > 0 else difference
+
+
 def compared(images: ArrayLike) -> Array:
     """What textures are compared by: their colours (N, h, w, 1 or 3), at most `COMPARED_EDGE` pixels, of (N, H, W, C).
 
@@ -443,6 +472,61 @@ def _square(picture: Array) -> Array:
     edge = min(picture.shape[:2])
     y, x = ((n - edge) // 2 for n in picture.shape[:2])
     return picture[y : y + edge, x : x + edge]
+
+
+# Packing
+
+
+def pack_state(state: SearchState) -> str:
+    """A state in little room, for a file that holds it among much else: about a kilobyte a step; `unpack_state` gives an equal value.
+
+    Directions follow from the points; equal settings are kept once.
+    """
+    settings = list(dict.fromkeys(node.settings for node in state.nodes))
+    value = {
+        "state_version": STATE_VERSION,
+        "model": state.model,
+        "seed": state.seed,
+        "noise_seed": state.noise_seed,
+        "current": state.current,
+        "trail": state.trail,
+        "settings": [asdict(one) for one in settings],
+        "nodes": [[n.parent, n.picked, n.draw, n.picked_draw, settings.index(n.settings)] for n in state.nodes],
+        "centers": _packed([n.center for n in state.nodes]),
+        "favourites": [f.name for f in state.favourites],
+        "kept": _packed([f.latent for f in state.favourites]),
+    }
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def unpack_state(text: str) -> SearchState:
+    """A state from `pack_state`.
+
+    Raises:
+        WashiError: not a packed state, or an inconsistent one.
+    """
+    try:
+        value: Any = json.loads(text)
+        centers = _unpacked(value["centers"], len(value["nodes"]))
+        kept = _unpacked(value["kept"], len(value["favourites"]))
+        nodes = []
+        for (parent, picked, draw, picked_draw, settings), center in zip(value["nodes"], centers, strict=True):
+            start = centers[parent] if parent >= 0 else center
+            item = {"parent": parent, "center": center.tolist(), "direction": way(start, center).tolist(), "picked": picked}
+            nodes.append({**item, "draw": draw, "picked_draw": picked_draw, "settings": value["settings"][settings]})
+        favourites = [{"name": name, "latent": latent.tolist()} for name, latent in zip(value["favourites"], kept, strict=True)]
+    except (KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
+        raise WashiError("the search that is saved here can't be read: begin a new one") from error
+    return state_from_dict({**value, "nodes": nodes, "favourites": favourites})
+
+
+def _packed(rows: Sequence[Sequence[float]]) -> str:
+    return base64.b64encode(np.asarray(rows, "<f8").tobytes()).decode()
+
+
+def _unpacked(text: str, count: int) -> Latents:
+    flat = np.frombuffer(base64.b64decode(text, validate=True), "<f8")
+    return flat.reshape(count, -1) if count else flat.reshape(0, 0)
 
 
 # JSON
