@@ -280,7 +280,7 @@ def load_model(
     Raises:
         WashiError: no such model; one that is truncated, altered, mismatched or beyond sane sizes; no such backend here.
     """
-    folder = _locate(name_or_path, extra)
+    folder = locate_bundle(name_or_path, extra)
     info = read_info(folder)
     if backend not in ("auto", "onnx", "torch"):
         raise WashiError(f"there is no backend {backend!r}: choose auto, onnx or torch")
@@ -313,7 +313,8 @@ def verify(folder: str | os.PathLike[str]) -> ModelInfo:
     return info
 
 
-def _locate(name_or_path: str | os.PathLike[str], extra: Iterable[str | os.PathLike[str]]) -> Path:
+def locate_bundle(name_or_path: str | os.PathLike[str], extra: Iterable[str | os.PathLike[str]] = ()) -> Path:
+    """The folder of a bundle by its name or path, or a `WashiError` that names those that are here."""
     text = os.fspath(name_or_path)
     if not text:
         raise WashiError("no model was named: give a name or the path of a bundle's folder")
