@@ -215,19 +215,18 @@ def possible_store(wanted: Store) -> tuple[Store, str | None]:
     return wanted, None
 
 
-def load_maps(files: Mapping[str, Path], name: str, options: PaperOptions, store: Store) -> dict[str, bpy.types.Image]:
-    """An image datablock for every map that the options show."""
+def load_maps(files: Mapping[str, Path], name: str, options: PaperOptions, store: Store | None) -> dict[str, bpy.types.Image]:
+    """An image datablock for every map that the options show; without a `store` the files stay where they are."""
     used = {key: Path(path) for key, path in files.items() if key not in unused_maps(options)}
     if COLOR not in used:
         raise WashiError("the texture has no colour: generate it again")
     made: dict[str, bpy.types.Image] = {}
     try:
         for key, path in used.items():
-            if store == "FILES":
-                path = keep_file(path, f"{name}_{key}")
-            made[key] = new_image(path, key == COLOR, store == "PACKED")
-            if store == "FILES":
-                made[key].filepath = bpy.path.relpath(str(path))
+            place = keep_file(path, f"{name}_{key}") if store == "FILES" else path
+            made[key] = new_image(place, key == COLOR, store == "PACKED")
+            if store != "PACKED" and bpy.data.filepath:
+                made[key].filepath = bpy.path.relpath(str(place))
     except WashiError:
         discard_images(made.values())
         raise
@@ -245,9 +244,19 @@ def keep_file(path: Path, name: str) -> Path:
     from ..core.images import make_folder, write_atomically
 
     content = path.read_bytes()
-    folder = make_folder(Path(bpy.data.filepath).parent / "textures")
-    target = folder / f"{file_name(name)}_{hashlib.sha256(content).hexdigest()[:8]}{path.suffix}"
+    target = make_folder(textures_folder()) / f"{file_name(name)}_{hashlib.sha256(content).hexdigest()[:8]}{path.suffix}"
     return target if target.exists() else write_atomically(target, lambda file: file.write(content))
+
+
+def textures_folder() -> Path:
+    """The folder beside the .blend that pictures are kept in.
+
+    Raises:
+        WashiError: the file was never saved, so that there is no place beside it.
+    """
+    if not bpy.data.filepath:
+        raise WashiError("the pictures lie in a folder beside the file: save the file first")
+    return Path(bpy.data.filepath).parent / "textures"
 
 
 def file_name(name: str) -> str:
@@ -342,8 +351,8 @@ def _describe(material: bpy.types.Material, data: bpy.types.AssetMetaData) -> No
     except WashiError:
         return
     data.description = f"Washi Latent {known['version']}: {known['model']}, seed {known['seed']}"
-    for tag in ("washi", known["model"]):
-        data.tags.new(tag, skip_if_exists=True)
+    for tag in {"washi", known["model"]} - {tag.name for tag in data.tags}:
+        data.tags.new(tag)
 
 
 PREVIEW_EDGE = 256

@@ -176,21 +176,23 @@ def build(
     scale: tuple[float, float, float],
     metre: float,
     maps: Callable[[Nodes, Any], Sockets],
+    keep: str = "",
 ) -> None:
     """Fill a material with paper; what was in it goes.
 
     Args:
         scale: tiles per unit of the coordinates. metre: how many Blender units it is long.
         maps: is given the nodes and the vector output in tiles, and returns the maps' outputs.
+        keep: name of a node that stays, with its animation.
     """
     if bpy.app.version < (5, 0, 0):
         material.use_nodes = True
     tree = material.node_tree
-    tree.nodes.clear()
-    tree.animation_data_clear()
+    for node in [one for one in tree.nodes if one.name != keep]:
+        tree.nodes.remove(node)
     add = Nodes(tree)
     sockets = maps(add, _tiles(add, options, scale))
-    paper = add("ShaderNodeGroup", 3, 0, node_tree=_group("Washi Paper", _fill_paper), width=180)
+    paper = add("ShaderNodeGroup", 3, 0, node_tree=group("Washi Paper", _fill_paper), width=180)
     paper.inputs["Translucency"].default_value = options.translucency
     for key, target in (("base_color", "Color"), ("roughness", "Roughness"), ("opacity", "Opacity")):
         if key in sockets:
@@ -228,10 +230,8 @@ def image_node(add: Nodes, vector: Any, image: bpy.types.Image, key: str, row: f
 
 
 def _tiles(add: Nodes, options: PaperOptions, scale: tuple[float, float, float]) -> Any:
-    if options.coordinates == "OBJECT":
-        start = add("ShaderNodeGroup", -1.2, 0, node_tree=_group("Washi Scale", _fill_scale))
-    else:
-        start = add("ShaderNodeUVMap", -1.2, 0)
+    by_object = options.coordinates == "OBJECT"
+    start = add("ShaderNodeGroup", -1.2, 0, node_tree=group("Washi Scale", _fill_scale)) if by_object else add("ShaderNodeUVMap", -1.2, 0)
     place = add("ShaderNodeMapping", 0, 0, "Tiles per unit")
     place.inputs["Scale"].default_value = scale
     add.link(start, place.inputs["Vector"])
@@ -259,7 +259,8 @@ _VERSION = 1
 """Of the groups' content: a file that holds an older one gets the new one beside it, and its papers keep theirs."""
 
 
-def _group(name: str, fill: Callable[[Nodes], None]) -> bpy.types.NodeTree:
+def group(name: str, fill: Callable[[Nodes], None]) -> bpy.types.NodeTree:
+    """The node group of this name, filled by `fill` unless it is there."""
     mark = f"{name} {_VERSION}"
     for tree in bpy.data.node_groups:
         if tree.get(PROVENANCE) == mark and tree.library is None:
@@ -270,7 +271,8 @@ def _group(name: str, fill: Callable[[Nodes], None]) -> bpy.types.NodeTree:
     return tree
 
 
-def _socket(add: Nodes, name: str, kind: str, is_input: bool = True, default: Any = None, limits: tuple[float, float] | None = None) -> None:
+def group_socket(add: Nodes, name: str, kind: str, is_input: bool = True, default: Any = None, limits: tuple[float, float] | None = None) -> None:
+    """Add a socket to a group: an input or an output."""
     made = add.tree.interface.new_socket(name, in_out="INPUT" if is_input else "OUTPUT", socket_type=f"NodeSocket{kind}")
     if default is not None:
         made.default_value = default
@@ -280,7 +282,7 @@ def _socket(add: Nodes, name: str, kind: str, is_input: bool = True, default: An
 
 def _fill_scale(add: Nodes) -> None:
     """Object coordinates times the object's scale: as long as things are in the world, turning with the object, for instances too."""
-    _socket(add, "Vector", "Vector", is_input=False)
+    group_socket(add, "Vector", "Vector", is_input=False)
     lengths = []
     for row, axis in enumerate(((1, 0, 0), (0, 1, 0), (0, 0, 1))):
         turned = add("ShaderNodeVectorTransform", 0, row, vector_type="VECTOR", convert_from="OBJECT", convert_to="WORLD")
@@ -295,13 +297,13 @@ def _fill_scale(add: Nodes) -> None:
 
 def _fill_paper(add: Nodes) -> None:
     """Scattered back, scattered through, passed straight: `Opacity` is the share of light that doesn't pass."""
-    _socket(add, "Color", "Color", default=(0.85, 0.82, 0.76, 1))
-    _socket(add, "Roughness", "Float", default=0.8, limits=(0, 1))
-    _socket(add, "Opacity", "Float", default=0.6, limits=(0, 1))
-    _socket(add, "Translucency", "Float", default=1.0, limits=(0, 4))
-    _socket(add, "Normal", "Vector")
+    group_socket(add, "Color", "Color", default=(0.85, 0.82, 0.76, 1))
+    group_socket(add, "Roughness", "Float", default=0.8, limits=(0, 1))
+    group_socket(add, "Opacity", "Float", default=0.6, limits=(0, 1))
+    group_socket(add, "Translucency", "Float", default=1.0, limits=(0, 4))
+    group_socket(add, "Normal", "Vector")
     for name in ("Cycles", "EEVEE"):
-        _socket(add, name, "Shader", is_input=False)
+        group_socket(add, name, "Shader", is_input=False)
     given = add("NodeGroupInput", 0, 1)
     color = given.outputs["Color"]
     passed = add.math(
