@@ -576,6 +576,19 @@ def write_bundle(folder: str | os.PathLike[str], description: Mapping[str, Any],
     return read_info(target)
 
 
+def amend_bundle(folder: str | os.PathLike[str], files: Mapping[str, bytes]) -> ModelInfo:
+    """Add files to a bundle or replace some; everything else stays, and every checksum is checked before.
+
+    Raises:
+        WashiError: a damaged bundle, a place that can't be written.
+    """
+    info = read_info(folder)
+    content = {name: _verified(info, name) for name in info.files}
+    value: dict[str, Any] = json.loads((info.folder / DESCRIPTION).read_text(encoding="utf-8"))
+    description = {name: part for name, part in value.items() if name not in ("schema_version", "name", "files")}
+    return write_bundle(folder, description, {**content, **files})
+
+
 def _replace_folder(new: Path, target: Path) -> None:
     if not target.exists():
         os.replace(new, target)

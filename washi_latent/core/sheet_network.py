@@ -103,7 +103,7 @@ class SheetGenerator(PaperFlow):
 
     def _hidden(self, recipe: Tensor, fields: Tensor) -> Tensor:
         """What the gates take away of their fields: (N, G, H, W). The recipe's numbers of pieces are log(1 + 4 n), standardized."""
-        number = torch.expm1(recipe @ self.gate_number.T + self.gate_level) / 4
+        number = (torch.exp(recipe @ self.gate_number.T + self.gate_level) - 1) / 4  # ONNX has no expm1
         share = ((number - self.gate_first) / self.gate_pieces).clamp(0, 1)[:, :, None, None]
         shown = (GATE_SHARPNESS * ((1 + 1 / GATE_SHARPNESS) * share - fields[:, -1:])).clamp(0, 1)
         return fields[:, self.gates] * (1 - shown)
