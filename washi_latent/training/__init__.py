@@ -55,7 +55,7 @@ class TrainOptions:
     patches_per_sheet: int = 60
     patches: int = 20_000
     begin_with: str | None = None
-    lessons: int = 24_000
+    lessons: int = 8_000
     threads: int | None = None
     evaluate: bool = True
     title: str | None = None
