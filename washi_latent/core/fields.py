@@ -225,7 +225,9 @@ class _Drawing:
             shade, dense = rng.random(), rng.uniform(0.6, 1.0)
             stamp(cover, outline + place, float(dense), ((tone, float(shade)), (rank, (number + 1) / count)))
         with self._ranking:
-            np.maximum(self._rank, rank, out=self._rank)
+            # Where pieces of two kinds overlap the lower rank counts, or what hides one would cut a hole into the other.
+            lower = (rank > 0) & ((self._rank == 0) | (rank < self._rank))
+            self._rank[lower] = rank[lower]
         return cover, tone
 
     def lines(self) -> list[Array]:
