@@ -36,6 +36,8 @@ Tell = Callable[[float], None]
 _loaded: dict[str, TextureModel] = {}
 _loading = Lock()
 _kept: dict[tuple[Any, ...], Look] = {}
+_states: dict[str, SearchState] = {}
+"""The last search that was walked, unpacked: a long one takes a moment to read."""
 _KEPT_BYTES = 48 << 20
 
 
@@ -213,6 +215,7 @@ def forget_models() -> None:
     """Let go of every model and every picture."""
     _loaded.clear()
     _kept.clear()
+    _states.clear()
     _info.cache_clear()
 
 
@@ -253,9 +256,13 @@ def walk(packed: str, folder: str, gesture: Callable[[Search], Any]) -> str:
     """
     from ..core.search import Search, pack_state, unpack_state
 
-    search = Search(_Described(_info(folder)), state=unpack_state(packed))
+    state = _states.get(packed) or unpack_state(packed)
+    search = Search(_Described(_info(folder)), state=state)
     gesture(search)
-    return pack_state(search.state)
+    after = pack_state(search.state)
+    _states.clear()
+    _states[after] = search.state
+    return after
 
 
 def pick(search: Search, index: int) -> None:

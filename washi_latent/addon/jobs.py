@@ -14,6 +14,8 @@ from typing import Any
 
 import bpy
 
+from .translations import MESSAGE, translated
+
 TICK = 0.03
 
 
@@ -94,12 +96,12 @@ class Job:
         except WashiError as error:
             return str(error)
         except MemoryError:
-            return "There is not enough memory for this: choose a smaller size or fewer samples"
+            return MESSAGE("There is not enough memory for this: choose a smaller size or fewer samples")
         except ImportError as error:
-            return f"A part of Washi Latent is missing ({error.name}): install the extension again"
+            return MESSAGE(f"A part of Washi Latent is missing ({error.name}): install the extension again")
         except Exception as error:  # noqa: BLE001 - an artist gets a sentence, the console the rest
             traceback.print_exception(error)
-            return f"Something went wrong inside Washi Latent ({type(error).__name__}): save your work, and report it with what the console says"
+            return MESSAGE(f"Something went wrong inside Washi Latent ({type(error).__name__}): save your work, and report it with what the console says")
         return None
 
 
@@ -138,7 +140,7 @@ class Jobs:
         """Say what went wrong, in the panel and through the operator."""
         self.error = problem
         if operator is not None:
-            operator.report({"ERROR"}, bpy.app.translations.pgettext_rpt(problem))
+            operator.report({"ERROR"}, translated(problem))
         return {"CANCELLED"}
 
     def poll(self) -> bool:
@@ -239,8 +241,8 @@ class WASHI_OT_job(bpy.types.Operator):
 
     def _show(self, context: bpy.types.Context) -> None:
         job = jobs.current
-        translate = bpy.app.translations.pgettext_iface
-        text = f"{translate(job.title)} {job.share:.0%}   {translate('Esc: cancel')}" if job else ""
+        texts = bpy.app.translations
+        text = f"{texts.pgettext_iface(job.title)} {job.share:.0%}   {texts.pgettext_iface('Esc: cancel')}" if job else ""
         if text != self._shown:
             self._shown = text
             if context.workspace is not None:

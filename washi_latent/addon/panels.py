@@ -8,7 +8,7 @@ import bpy
 
 from . import engine, preferences, previews, session
 from .jobs import jobs
-from .translations import sentence
+from .translations import sentence, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,9 +89,9 @@ def _sentence(layout: bpy.types.UILayout, text: str, context: bpy.types.Context,
     column.scale_y = 0.8
     letters = int(_units(context) * 2.6)
     line, lines = "", []
-    translated = bpy.app.translations.pgettext_rpt(text)
-    wide = any(ord(letter) > 0x2E80 for letter in translated)
-    for word in translated if wide else translated.split(" "):
+    shown = translated(text)
+    wide = any(ord(letter) > 0x2E80 for letter in shown)
+    for word in shown if wide else shown.split(" "):
         glue = "" if wide or not line else " "
         if line and len(line) + len(glue) + len(word) > (letters * 0.6 if wide else letters):
             lines.append(line)
@@ -158,7 +158,7 @@ def _grid(layout: bpy.types.UILayout, context: bpy.types.Context, found: engine.
         row.operator("washi.pick").index = index
         count = len(found.members(index))
         if count > 1 and session.opened(context.scene) < 0:
-            row.operator("washi.members", text=str(count), translate=False).index = index
+            row.operator("washi.members", text=f"+{count - 1}", translate=False).index = index
         row.operator("washi.keep", text="", icon="SOLO_OFF").index = index
 
 

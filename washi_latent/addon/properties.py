@@ -55,10 +55,10 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
 
     model: bpy.props.StringProperty(name="Model", description="Generative model that is searched", default="washi-sheet")
     state: bpy.props.StringProperty(name="Search", description="The search, packed", options={"HIDDEN"})
-    searches: bpy.props.CollectionProperty(type=WASHI_PG_search)
-    history: bpy.props.CollectionProperty(type=WASHI_PG_node)
+    searches: bpy.props.CollectionProperty(type=WASHI_PG_search, name="Other Searches", description="Searches of the models that aren't chosen now")
+    history: bpy.props.CollectionProperty(type=WASHI_PG_node, name="History", description="Everywhere the search has been")
     history_index: bpy.props.IntProperty(name="Place", description="Place of the search", update=_jumped)
-    favourites: bpy.props.CollectionProperty(type=WASHI_PG_favourite)
+    favourites: bpy.props.CollectionProperty(type=WASHI_PG_favourite, name="Favourites", description="What was kept")
     favourite_index: bpy.props.IntProperty(name="Favourite", description="Favourite in the list")
 
     seed: bpy.props.IntProperty(name="Seed", description="The same seed, model and picks show the same textures. Used when a search begins", min=0)
