@@ -108,7 +108,8 @@ def test_sentences_with_values_are_recognized(washi: Any, monkeypatch: pytest.Mo
     assert translations.translated(english) == english
     # The bpy module comes without languages: a window shows that Blender looks strings up.
     stub = SimpleNamespace(app=SimpleNamespace(translations=SimpleNamespace(pgettext_rpt=lambda text: JAPANESE.get(text, text))))
-    monkeypatch.setattr(translations, "bpy", stub)
-    assert translations.translated(english) == "候補 99 はありません。0 から 49 の間で選んでください"
-    assert translations.translated("a favourite needs a name: give it one") == JAPANESE["a favourite needs a name: give it one"]
-    assert translations.sentence("Step {number}", number=3) == "ステップ 3"
+    with monkeypatch.context() as patch:
+        patch.setattr(translations, "bpy", stub)
+        assert translations.translated(english) == "候補 99 はありません。0 から 49 の間で選んでください"
+        assert translations.translated("a favourite needs a name: give it one") == JAPANESE["a favourite needs a name: give it one"]
+        assert translations.sentence("Step {number}", number=3) == "ステップ 3"

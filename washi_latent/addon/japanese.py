@@ -20,7 +20,6 @@ PANELS = {
     "Start Over": "最初から",
     "Strength": "強さ",
     "Model": "モデル",
-    "Models that are here": "使えるモデル",
     "Add Model…": "モデルを追加…",
     "Read the Model Card": "モデルカードを読む",
     "Licence": "ライセンス",
@@ -32,8 +31,6 @@ PANELS = {
 
 SETTINGS = {
     "Generative model that is searched": "探索する生成モデル",
-    "Search": "探索",
-    "The search, packed": "圧縮した探索データ",
     "Other Searches": "ほかの探索",
     "Searches of the models that aren't chosen now": "いま選んでいないモデルの探索",
     "Everywhere the search has been": "探索で通った場所",
