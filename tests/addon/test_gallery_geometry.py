@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from washi_latent.addon.gallery_geometry import (
     GAP,
     MARGIN,
+    PREVIEW_STEP,
     SMALLEST_THUMBNAIL,
     Cover,
     Layout,
@@ -107,7 +108,7 @@ def test_twice_the_scale_and_size_is_the_same_picture(width: int, height: int, c
     assert twice.title.height == 2 * once.title.height
     assert (once.preview is None) == (twice.preview is None)
     for a, b in zip(once.thumbnails, twice.thumbnails, strict=True):
-        assert b.width == pytest.approx(2 * a.width, abs=3)
+        assert b.width == pytest.approx(2 * a.width, abs=2 * PREVIEW_STEP + 3)
 
 
 def test_usual_viewport_has_large_thumbnails_and_two_previews() -> None:

@@ -236,6 +236,18 @@ def keep(search: Search, name: str, index: int = -1) -> None:
     search.keep(name, None if latents is None else latents[index])
 
 
+def candidate(packed: str, folder: str, index: int) -> bytes:
+    """The packed latent of a candidate, or with -1 of where a search stands.
+
+    Raises:
+        WashiError: as `keep`.
+    """
+    name = "candidate"
+    with_it = place(walk(packed, folder, lambda search: keep(search, name, index)))
+    assert with_it is not None
+    return with_it.kept[-1]
+
+
 def rename(search: Search, old: str, new: str) -> None:
     """Give a favourite another name, in its place; a light toward it goes on shining there."""
     from ..core.errors import WashiError

@@ -16,6 +16,8 @@ SMALLEST_THUMBNAIL = 24
 SMALLEST_PREVIEW = 96
 """Lengths at a UI scale of 1; every one is multiplied by the scale."""
 
+PREVIEW_STEP = 8
+"""Edges of previews are a multiple of it, as those of most models' pictures: a sheet is then drawn pixel by pixel."""
 PREVIEW_SHARE = 0.4
 """Of the longer edge, what the previews take at most: the choice is the thumbnails'."""
 
@@ -133,9 +135,8 @@ def arrange(area: Rectangle, scale: float, count: int, tileable: bool, help_rows
     inner = area.inset(margin)
     title = Rectangle(inner.x, max(inner.y, inner.top - title_height), inner.width, min(title_height, inner.height))
     help_line = Rectangle(inner.x, inner.y, inner.width, min(help_height, inner.height - title.height))
-    body = Rectangle(inner.x, help_line.top, inner.width, max(0, title.y - help_line.top))
     gap = round(GAP * scale)
-    body = Rectangle(body.x, body.y + gap, body.width, max(0, body.height - gap))
+    body = Rectangle(inner.x, help_line.top + gap, inner.width, max(0, title.y - help_line.top - 2 * gap))
     return _beside(body, scale, count, tileable, Layout(area, title, help_line, ()))
 
 
@@ -204,10 +205,10 @@ def _beside(body: Rectangle, scale: float, count: int, tileable: bool, bare: Lay
     shown = 2 if tileable else 1
     wide = body.width >= body.height
     if wide:
-        edge = min((body.height - (shown - 1) * gap) // shown - caption, int(body.width * PREVIEW_SHARE))
+        edge = min((body.height - (shown - 1) * gap) // shown - caption, int(body.width * PREVIEW_SHARE)) // PREVIEW_STEP * PREVIEW_STEP
         rest = Rectangle(body.x, body.y, body.width - edge - 2 * gap, body.height)
     else:
-        edge = min(int(body.height * PREVIEW_SHARE) - caption, (body.width - (shown - 1) * gap) // shown)
+        edge = min(int(body.height * PREVIEW_SHARE) - caption, (body.width - (shown - 1) * gap) // shown) // PREVIEW_STEP * PREVIEW_STEP
         rest = Rectangle(body.x, body.y, body.width, body.height - edge - caption - 2 * gap)
     thumbnails = largest_grid(rest, count, gap, round(SMALLEST_THUMBNAIL * scale))
     if edge < SMALLEST_PREVIEW * scale or not thumbnails:
@@ -222,10 +223,11 @@ def _column(body: Rectangle, edge: int, gap: int, caption: int, tileable: bool, 
     left, right = min(t.x for t in thumbnails), max(t.right for t in thumbnails)
     used = right - left + 2 * gap + edge
     shift = body.x + (body.width - used) // 2 - left
-    moved = tuple(Rectangle(t.x + shift, t.y, t.width, t.height) for t in thumbnails)
     x = right + shift + 2 * gap
     height = (edge + caption) * (2 if tileable else 1) + (gap if tileable else 0)
-    top = body.top - (body.height - height) // 2
+    high, low = thumbnails[0].top, thumbnails[-1].y
+    top = body.top - (body.height - max(height, high - low)) // 2
+    moved = tuple(Rectangle(t.x + shift, t.y + top - high, t.width, t.height) for t in thumbnails)
     preview, tiled = Rectangle(x, top - edge, edge, edge), Rectangle(x, top - 2 * edge - caption - gap, edge, edge)
     return _with_previews(bare, moved, preview, tiled if tileable else None, caption)
 
