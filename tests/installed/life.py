@@ -16,8 +16,10 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-import bpy  # noqa: I001 - Blender's other modules need it first
-import addon_utils
+import bpy
+
+# isort: split
+import addon_utils  # Blender's own modules are found once bpy is there
 
 PACKAGE = "bl_ext.user_default.washi_latent"
 HEAVY = ("onnxruntime", "scipy", "sklearn", "joblib", "PIL", "png", "torch")
@@ -31,7 +33,7 @@ def traces() -> dict[str, Any]:
     handlers = [getattr(bpy.app.handlers, name) for name in dir(bpy.app.handlers)]
     return {
         "types": sorted(name for name in dir(bpy.types) if "washi" in name.lower()),
-        "properties": sorted(f"{owner.__name__}.{name}" for owner in owners for name in owner.bl_rna.properties.keys() if "washi" in name),
+        "properties": sorted(f"{owner.__name__}.{p.identifier}" for owner in owners for p in owner.bl_rna.properties if "washi" in p.identifier),
         "handlers": sorted(f.__module__ for group in handlers if isinstance(group, list) for f in group if f.__module__.startswith(PACKAGE)),
         "timers": sorted(f.__qualname__ for f in functions() if bpy.app.timers.is_registered(f)),
         "keys": sorted(item.idname for config in keyconfigs if config for keymap in config.keymaps for item in keymap.keymap_items if "washi" in item.idname),
