@@ -87,6 +87,10 @@ class Window:
             waited += TICK
             yield TICK
 
+    def idle(self) -> bool:
+        """Whether no job of the extension runs."""
+        return not any(operator.bl_idname == "WASHI_OT_job" for operator in self.window.modal_operators)
+
     def button_under(self, kind: str = "UI", area: str = "VIEW_3D") -> str:
         """The call that the button under the mouse makes, or ""."""
         bpy.context.window_manager.clipboard = ""

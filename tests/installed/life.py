@@ -74,6 +74,16 @@ def use_engine() -> dict[str, Any]:
     }
 
 
+def use_operators() -> dict[str, Any]:
+    """The extension's own operators, as a script in background mode calls them."""
+    washi = bpy.context.scene.washi
+    answers = {"explore": list(bpy.ops.washi.explore())}
+    answers["pick"] = list(bpy.ops.washi.pick(index=3))
+    answers["back"] = list(bpy.ops.washi.back())
+    answers["forward"] = list(bpy.ops.washi.forward())
+    return {**answers, "places": len(washi.history), "at": washi.history_index, "images": traces()["images"]}
+
+
 def missing_commands() -> dict[str, tuple[int, str]]:
     """Commands whose parts the zip lacks: exit status and what they said."""
     cli = importlib.import_module(f"{PACKAGE}.cli")
@@ -112,7 +122,7 @@ def main(answer: Path, archive: Path) -> None:
     addon_utils.disable(PACKAGE)
     seen["disabled at once"] = traces()
     addon_utils.enable(PACKAGE)
-    seen["engine"], seen["commands"] = use_engine(), missing_commands()
+    seen["operators"], seen["engine"], seen["commands"] = use_operators(), use_engine(), missing_commands()
     seen["install over"], seen["enabled over"] = install(archive), enabled()
     addon_utils.disable(PACKAGE, default_set=True)
     seen["disabled after use"] = traces()

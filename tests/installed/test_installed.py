@@ -103,6 +103,16 @@ def test_the_engine_runs_from_the_bundled_wheels(life: dict[str, Any]) -> None:
     assert engine["from"]["torch"] is None
 
 
+def test_the_operators_work_without_a_window(life: dict[str, Any]) -> None:
+    operators = life["operators"]
+    assert [operators[name] for name in ("explore", "pick", "back", "forward")] == [["FINISHED"]] * 4, life["output"]
+    assert (operators["places"], operators["at"]) == (2, 1)
+
+
+def test_looking_leaves_no_images_in_the_file(life: dict[str, Any]) -> None:
+    assert life["operators"]["images"] == life["before"]["images"]
+
+
 def test_installing_over_it_keeps_it_enabled(life: dict[str, Any]) -> None:
     assert life["install over"] == ["FINISHED"]
     assert life["enabled over"]["is"], life["output"]
