@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def main() -> None:
-    from tests.desktop.desktop import NotHere, open_desktop
+    from tests.desktop.desktop import NoWindowError, open_desktop
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="idle and step are measured in turn so often; default: 3")
@@ -27,7 +27,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         try:
             desktop = open_desktop(Path(home))
-        except NotHere as why:
+        except NoWindowError as why:
             raise SystemExit(f"measure_pauses: {why}") from why
         seen = desktop.walk(ROOT / "tests" / "desktop" / "measure_pauses.py", str(arguments.rounds))
     if seen["error"]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from .desktop import Desktop, NotHere, open_desktop
+from .desktop import Desktop, NoWindowError, open_desktop
 
 
 @pytest.fixture(scope="session")
 def desktop(tmp_path_factory: pytest.TempPathFactory) -> Desktop:
     try:
         return open_desktop(tmp_path_factory.mktemp("desktop-home"))
-    except NotHere as why:
+    except NoWindowError as why:
         pytest.skip(str(why))

@@ -22,7 +22,7 @@ bpy.ops.wm.save_userpref()
 """
 
 
-class NotHere(Exception):
+class NoWindowError(Exception):
     """There is no window to walk through, and why."""
 
 
@@ -59,16 +59,16 @@ def open_desktop(home: Path) -> Desktop:
     """Build the zip for the desktop's Blender and install it there.
 
     Raises:
-        NotHere: no tool ($WASHI_BLENDER_DESKTOP), or it has not been set up.
+        NoWindowError: no tool ($WASHI_BLENDER_DESKTOP), or it has not been set up.
     """
     tool = Path(os.environ.get("WASHI_BLENDER_DESKTOP", ROOT.parent / "shared" / "tools" / "blender-desktop"))
     if not tool.exists():
-        raise NotHere("no Blender with a window: set WASHI_BLENDER_DESKTOP to the tool that opens one")
+        raise NoWindowError("no Blender with a window: set WASHI_BLENDER_DESKTOP to the tool that opens one")
     desktop = Desktop(tool, home)
     try:
         output = desktop.run("sh", "blender -b --python-expr 'import sys; print(\"python\", *sys.version_info[:2])'")
     except (OSError, RuntimeError) as error:
-        raise NotHere(f"the window's Blender does not run: {tool} setup ({error})") from error
+        raise NoWindowError(f"the window's Blender does not run: {tool} setup ({error})") from error
     version = next(line.split()[1:] for line in output.splitlines() if line.startswith("python "))
     archive = build_zip(".".join(version), home)
     desktop.run("sh", f"blender --command extension install-file -r user_default --enable {archive}")
@@ -82,5 +82,5 @@ def build_zip(python: str, out: Path) -> Path:
     command = [sys.executable, ROOT / "scripts" / "build_extension.py", "--platform", "linux-x64", "--python", python, "--out", out]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise NotHere(f"the zip for Python {python} could not be built: {done.stderr}")
+        raise NoWindowError(f"the zip for Python {python} could not be built: {done.stderr}")
     return next(out.glob(f"*python{python}*.zip"), None) or next(out.glob("*.zip"))

@@ -155,7 +155,7 @@ def run(walk: Callable[[Window], Steps]) -> None:
             return next(steps)
         except StopIteration:
             end(None)
-        except BaseException:
+        except Exception:  # noqa: BLE001 - whatever it is, the test says it
             subprocess.run(["import", "-window", "root", str(window.folder / "error.png")], check=False)
             end(traceback.format_exc())
         return None
