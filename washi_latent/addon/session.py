@@ -1,0 +1,215 @@
+"""The search of a scene, as panels, operators and the gallery see it: gestures change it, looks come by themselves.
+
+Everything that an artist would miss is in `scene.washi`; here are only pictures, which the same search makes again.
+Call on the main thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from . import engine, preferences, previews
+from .jobs import Job, jobs
+from .translations import MESSAGE
+
+if TYPE_CHECKING:
+    from ..core.search import Search
+
+_given_up: set[tuple[Any, ...]] = set()
+
+
+class _Mirroring:
+    """While the settings are set to what the search says, they don't change it."""
+
+    on = False
+
+    def __enter__(self) -> None:
+        self.on = True
+
+    def __exit__(self, *_: object) -> None:
+        self.on = False
+
+
+mirroring = _Mirroring()
+
+
+# Where the search stands
+
+
+def place(scene: bpy.types.Scene) -> engine.Place | None:
+    """Where the scene's search stands; None where there is none."""
+    return engine.place(scene.washi.state) if scene.washi.state else None
+
+
+def look(scene: bpy.types.Scene) -> engine.Look | None:
+    """What is shown there, once it is computed."""
+    stands = place(scene)
+    return engine.kept_look(stands.key) if stands else None
+
+
+def given_up(scene: bpy.types.Scene) -> bool:
+    """Whether looking there failed or was cancelled: it isn't tried again unasked."""
+    stands = place(scene)
+    return stands is not None and stands.key in _given_up
+
+
+# Gestures
+
+
+def write(scene: bpy.types.Scene, packed: str) -> None:
+    """Keep a search in the scene, with the lists and settings that mirror it."""
+    washi = scene.washi
+    washi.state = packed
+    stands = engine.place(packed)
+    if stands is None:
+        return
+    with mirroring:
+        washi.model = stands.model
+        _resize(washi.history, len(stands.parents))
+        washi.history_index = stands.current
+        _resize(washi.favourites, len(stands.favourites))
+        for row, name in zip(washi.favourites, stands.favourites, strict=True):
+            row.name = row.old_name = name
+        _mirror_settings(washi, stands)
+
+
+def _resize(rows: bpy.types.Collection, count: int) -> None:
+    while len(rows) > count:
+        rows.remove(len(rows) - 1)
+    while len(rows) < count:
+        rows.add()
+
+
+def _mirror_settings(washi: Any, stands: engine.Place) -> None:
+    settings = stands.settings
+    for name in ("concentration", "radius", "samples", "representatives", "method", "shell", "step"):
+        setattr(washi, name, settings[name])
+    head, _, target = settings["direction"].partition(":")
+    washi.aim = head
+    washi.target = target or washi.target
+    washi.spread, washi.reach = engine.spread_and_reach(settings, preferences.model_folder(stands.model))
+
+
+def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None:
+    """Change the scene's search, and look there; what went wrong in one sentence, or None."""
+    from ..core.errors import WashiError
+
+    stands = place(scene)
+    try:
+        if stands is None:
+            raise WashiError(MESSAGE("There is no search here yet: begin with Explore"))
+        packed = engine.walk(scene.washi.state, preferences.model_folder(stands.model), gesture)
+    except WashiError as error:
+        jobs.error = str(error)
+        if stands is not None:
+            write(scene, scene.washi.state)
+        return jobs.error
+    jobs.error = ""
+    write(scene, packed)
+    look_soon(scene)
+    return jobs.error or None
+
+
+def adjust(scene: bpy.types.Scene, values: dict[str, Any]) -> str | None:
+    """Look around the same place with other settings; see `engine.adjust`."""
+    return walk(scene, lambda search: engine.adjust(search, values))
+
+
+def aim(scene: bpy.types.Scene) -> str | None:
+    """Point the light where the settings say."""
+    washi, stands = scene.washi, place(scene)
+    if stands is None or (washi.aim == "favourite" and washi.target not in stands.favourites):
+        return None
+    return adjust(scene, {"direction": washi.aim if washi.aim != "favourite" else f"favourite:{washi.target}"})
+
+
+def rename(scene: bpy.types.Scene, old: str, new: str) -> str | None:
+    """Give a favourite another name."""
+    return walk(scene, lambda search: engine.rename(search, old, new))
+
+
+def free_name(scene: bpy.types.Scene) -> str:
+    """A name that no favourite has yet."""
+    stands, number = place(scene), 1
+    taken = set(stands.favourites) if stands else set()
+    base = bpy.app.translations.pgettext_data("Favourite")
+    while f"{base} {number}" in taken:
+        number += 1
+    return f"{base} {number}"
+
+
+def push(message: str) -> None:
+    """Push an undo step for what a job has written."""
+    if bpy.ops.ed.undo_push.poll():
+        bpy.ops.ed.undo_push(message=bpy.app.translations.pgettext_iface(message))
+
+
+# Looks
+
+
+def begin(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> set[str]:
+    """Begin a new search with the scene's model and seeds, one undo step, and look; an operator's result."""
+    name, washi, threads = scene.name, scene.washi, preferences.threads()
+    folder, seed, noise_seed, before = preferences.model_folder(washi.model), washi.seed, washi.noise_seed, washi.state
+
+    def work(progress: Callable[[float], None]) -> str:
+        engine.model(folder, threads)
+        progress(0.9)
+        return engine.begin(folder, seed, noise_seed)
+
+    def done(packed: str) -> None:
+        there = bpy.data.scenes.get(name)
+        if there is not None and there.washi.state == before:
+            write(there, packed)
+            push(MESSAGE("Explore"))
+            look_soon(there)
+
+    return jobs.run(Job(MESSAGE("Opening the model"), work, done, replaceable=True), operator)
+
+
+def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> set[str]:
+    """Look where the search stands, unless that is known already; an operator's result."""
+    stands = place(scene)
+    if stands is None or engine.kept_look(stands.key) is not None:
+        return thumbnails_soon(scene)
+    packed, folder, threads, key, name = scene.washi.state, preferences.model_folder(stands.model), preferences.threads(), stands.key, scene.name
+    _given_up.add(key)  # until it is done
+
+    def work(progress: Callable[[float], None]) -> engine.Look:
+        return engine.look(packed, folder, threads, progress)
+
+    def done(found: engine.Look) -> None:
+        _given_up.discard(found.key)
+        there = bpy.data.scenes.get(name)
+        if there is not None:
+            thumbnails_soon(there)
+
+    return jobs.run(Job(MESSAGE("Looking around"), work, done, replaceable=True), operator)
+
+
+def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
+    """Draw the small pictures of history and favourites that aren't there yet."""
+    stands = place(scene)
+    if stands is None:
+        return {"FINISHED"}
+    wanted = dict.fromkeys((*stands.centers, *stands.kept))
+    previews.keep_only(wanted)
+    missing = [latent for latent in wanted if latent not in previews.small]
+    if not missing or bpy.app.background:
+        return {"FINISHED"}
+    packed, folder, threads = scene.washi.state, preferences.model_folder(stands.model), preferences.threads()
+
+    def work(progress: Callable[[float], None]) -> dict[bytes, Any]:
+        return engine.thumbnails(packed, folder, threads, missing, progress)
+
+    return jobs.run(Job(MESSAGE("Drawing the history"), work, previews.small.update, replaceable=True))
+
+
+def forget() -> None:
+    """Let go of everything: another file, or the extension is disabled."""
+    _given_up.clear()
+    jobs.error = ""
+    previews.clear()
