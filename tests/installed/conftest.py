@@ -19,7 +19,15 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 NO_INDEX = 3  # as scripts/build_extension.py says it
 
+figures: list[str] = []
+"""What was measured on the way: told at the end, not judged."""
+
 PLATFORMS = {("Linux", "x86_64"): "linux-x64", ("Windows", "AMD64"): "windows-x64", ("Darwin", "arm64"): "macos-arm64"}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for figure in figures:
+        terminalreporter.write_line(figure)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 import washi_latent
 from washi_latent.core import list_models
 
-from .conftest import PYTHON, ROOT
+from .conftest import PYTHON, ROOT, figures
 
 pytestmark = pytest.mark.installed
 
@@ -32,7 +32,9 @@ def manifest(extension_zip: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def life(extension_zip: Path, blender: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-    return blender("life.py", extension_zip)
+    seen = blender("life.py", extension_zip)
+    figures.append(f"enabling the extension (import and register) took {seen['seconds to enable'] * 1000:.0f} ms")
+    return seen
 
 
 def test_the_manifest_tells_the_packages_version() -> None:
