@@ -6,16 +6,16 @@ import atexit
 
 import bpy
 
-from . import engine, gallery, jobs, operators, preferences, previews, properties, sequence_ends, session, translations
+from . import engine, gallery, jobs, operators, panels, preferences, previews, properties, sequence_ends, session, translations
 
-CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.CLASSES, *sequence_ends.CLASSES, *gallery.CLASSES)
+CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.CLASSES, *sequence_ends.CLASSES, *gallery.CLASSES, *panels.CLASSES)
 """Every class that Blender is told of, in order."""
 
 
 @bpy.app.handlers.persistent
 def _before_load(_: object) -> None:
     """Another file is opened: what is under way is for the old one."""
-    jobs.jobs.cancel()
+    jobs.jobs.leave()
     session.forget()
 
 

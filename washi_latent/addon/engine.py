@@ -162,6 +162,33 @@ def model(folder: str, threads: int) -> TextureModel:
         return _loaded[folder]
 
 
+def add_model(path: str, folder: Path, progress: Progress) -> str:
+    """Copy a bundle, a folder or a zip file, among the artist's models once it is verified; its name.
+
+    Raises:
+        WashiError: it isn't a bundle, or it is damaged.
+    """
+    from ..core.models import install_bundle
+
+    return install_bundle(path, folder, progress).name
+
+
+def card(folder: str) -> Mapping[str, str]:
+    """What a model says of itself, in words, by what it is about; empty where it can't be read."""
+    try:
+        facts = json.loads((Path(folder) / "model.json").read_text(encoding="utf-8"))
+        size, scale = facts["size"], facts.get("millimetres_per_pixel")
+        return {
+            MESSAGE("Licence"): str(facts["license"]),
+            MESSAGE("Latent dimensions"): str(facts["latent"]["dim"]),
+            MESSAGE("Size"): "512 – 4096" if size == "any" else f"{size[1]} × {size[0]}",
+            MESSAGE("Scale"): f"{scale:g} mm" if scale else "–",
+            MESSAGE("Channels"): ", ".join(facts["channels"]),
+        }
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return {}
+
+
 def _need(folder: str) -> None:
     if not folder:
         from ..core.errors import WashiError

@@ -108,7 +108,7 @@ class Jobs:
         """Start a job, or run it to its end where there is no window; an operator's result."""
         self.error = ""
         if bpy.app.background:
-            job._run()  # noqa: SLF001 - the same work, here
+            job._run()
             problem = job.finish()
             if problem:
                 return self.fail(problem, operator)
@@ -119,8 +119,9 @@ class Jobs:
                 self._drop()
         self.waiting.append(job)
         self._next()
-        if not WASHI_OT_job.alive:
-            bpy.ops.washi.job("INVOKE_DEFAULT")
+        # From a timer: a setting's update, which may have called this, must not call operators.
+        if not WASHI_OT_job.alive and not bpy.app.timers.is_registered(_watch):
+            bpy.app.timers.register(_watch)
         return {"FINISHED"}
 
     def fail(self, problem: str, operator: bpy.types.Operator | None = None) -> set[str]:
@@ -158,13 +159,27 @@ class Jobs:
 
     def close(self) -> None:
         """End everything and wait for the threads: Blender is about to let go of this module."""
-        self.cancel()
+        self.leave()
         for job in self._ended:
             job.wait(5)
         self._ended.clear()
 
+    def leave(self) -> None:
+        """End everything, and the operator that watches with it: another file is loaded, or Blender lets go of this."""
+        self.cancel()
+        WASHI_OT_job.alive = False
+        if bpy.app.timers.is_registered(_watch):
+            bpy.app.timers.unregister(_watch)
+
 
 jobs = Jobs()
+
+
+def _watch() -> None:
+    window = next(iter(bpy.context.window_manager.windows), None)
+    if window is not None and jobs.current is not None and not WASHI_OT_job.alive:
+        with bpy.context.temp_override(window=window):
+            bpy.ops.washi.job("INVOKE_DEFAULT")
 
 
 class WASHI_OT_job(bpy.types.Operator):

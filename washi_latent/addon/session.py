@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..core.search import Search
 
 _given_up: set[tuple[Any, ...]] = set()
+_opened: tuple[Any, ...] = ()
+_shown: list[engine.Look] = []
 
 
 class _Mirroring:
@@ -50,6 +52,27 @@ def look(scene: bpy.types.Scene) -> engine.Look | None:
     return engine.kept_look(stands.key) if stands else None
 
 
+def shown(scene: bpy.types.Scene) -> engine.Look | None:
+    """What is shown while the look at the present place isn't there yet: the one before, so that panels don't jump."""
+    found = look(scene)
+    if found is not None:
+        _shown[:] = [found]
+    return found or next(iter(_shown), None)
+
+
+def open_members(scene: bpy.types.Scene, index: int) -> None:
+    """Show all candidates that a representative stands for, until the search moves; -1 shows the representatives again."""
+    global _opened  # noqa: PLW0603 - of the window, not of the file
+    stands = place(scene)
+    _opened = (stands.key, index) if stands and index >= 0 else ()
+
+
+def opened(scene: bpy.types.Scene) -> int:
+    """The representative whose candidates are shown, or -1."""
+    stands = place(scene)
+    return _opened[1] if stands and _opened and _opened[0] == stands.key else -1
+
+
 def given_up(scene: bpy.types.Scene) -> bool:
     """Whether looking there failed or was cancelled: it isn't tried again unasked."""
     stands = place(scene)
@@ -64,13 +87,12 @@ def write(scene: bpy.types.Scene, packed: str) -> None:
     washi = scene.washi
     washi.state = packed
     stands = engine.place(packed)
-    if stands is None:
-        return
     with mirroring:
-        washi.model = stands.model
-        _resize(washi.history, len(stands.parents))
-        washi.history_index = stands.current
-        _resize(washi.favourites, len(stands.favourites))
+        _resize(washi.history, len(stands.parents) if stands else 0)
+        _resize(washi.favourites, len(stands.favourites) if stands else 0)
+        if stands is None:
+            return
+        washi.model, washi.history_index = stands.model, stands.current
         for row, name in zip(washi.favourites, stands.favourites, strict=True):
             row.name = row.old_name = name
         _mirror_settings(washi, stands)
@@ -129,6 +151,24 @@ def aim(scene: bpy.types.Scene) -> str | None:
 def rename(scene: bpy.types.Scene, old: str, new: str) -> str | None:
     """Give a favourite another name."""
     return walk(scene, lambda search: engine.rename(search, old, new))
+
+
+def choose_model(scene: bpy.types.Scene, name: str) -> None:
+    """Search another model: every model of a scene keeps a search of its own."""
+    washi = scene.washi
+    if name == washi.model:
+        return
+    if washi.state:
+        aside = washi.searches.get(washi.model) or washi.searches.add()
+        aside.name, aside.state = washi.model, washi.state
+    other = washi.searches.find(name)
+    packed = washi.searches[other].state if other >= 0 else ""
+    if other >= 0:
+        washi.searches.remove(other)
+    washi.model = name
+    jobs.error = ""
+    write(scene, packed)
+    look_soon(scene)
 
 
 def free_name(scene: bpy.types.Scene) -> str:
@@ -190,6 +230,23 @@ def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None
     return jobs.run(Job(MESSAGE("Looking around"), work, done, replaceable=True), operator)
 
 
+def look_when_drawn(scene: bpy.types.Scene) -> None:
+    """Look where the search stands once panels are drawn: a file was opened, or undo went elsewhere."""
+    stands = place(scene)
+    if stands is None or jobs.current is not None or stands.key in _given_up or bpy.app.background:
+        return
+    if engine.kept_look(stands.key) is not None and all(latent in previews.small for latent in (*stands.centers, *stands.kept)):
+        return
+    if not bpy.app.timers.is_registered(_look_now):
+        bpy.app.timers.register(_look_now)
+
+
+def _look_now() -> None:
+    window = next(iter(bpy.context.window_manager.windows), None)
+    if window is not None:
+        look_soon(window.scene)
+
+
 def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
     """Draw the small pictures of history and favourites that aren't there yet."""
     stands = place(scene)
@@ -211,5 +268,6 @@ def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
 def forget() -> None:
     """Let go of everything: another file, or the extension is disabled."""
     _given_up.clear()
+    _shown.clear()
     jobs.error = ""
     previews.clear()

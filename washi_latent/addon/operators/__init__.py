@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import explore
+from . import explore, models
 
-CLASSES = explore.CLASSES
+CLASSES = (*explore.CLASSES, *models.CLASSES)

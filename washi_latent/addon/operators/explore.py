@@ -5,7 +5,7 @@
 import bpy
 
 from .. import session
-from ..jobs import jobs
+from ..jobs import jobs, redraw
 
 UNDOABLE = {"REGISTER", "UNDO", "INTERNAL"}
 
@@ -160,6 +160,35 @@ class WASHI_OT_visit(_Gesture, bpy.types.Operator):
         return self.step(session.walk(context.scene, lambda search: search.step_to(search.favourite(self.name))))
 
 
+class WASHI_OT_aim(_Gesture, bpy.types.Operator):
+    """Point the light from here toward this favourite"""
+
+    bl_idname = "washi.aim"
+    bl_label = "Aim at Favourite"
+
+    name: bpy.props.StringProperty(name="Name", description="Name of the favourite", options={"SKIP_SAVE"})
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Turn the light."""
+        return self.step(session.adjust(context.scene, {"direction": f"favourite:{self.name}"}))
+
+
+class WASHI_OT_members(bpy.types.Operator):
+    """Show all textures that this one stands for"""
+
+    bl_idname = "washi.members"
+    bl_label = "More Like This"
+    bl_options = {"INTERNAL"}
+
+    index: bpy.props.IntProperty(name="Candidate", description="Index of the representative; -1 shows all representatives again", min=-1, options={"SKIP_SAVE"})
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Show them."""
+        session.open_members(context.scene, self.index)
+        redraw()
+        return {"FINISHED"}
+
+
 CLASSES = (
     WASHI_OT_explore,
     WASHI_OT_pick,
@@ -170,4 +199,6 @@ CLASSES = (
     WASHI_OT_keep,
     WASHI_OT_forget,
     WASHI_OT_visit,
+    WASHI_OT_aim,
+    WASHI_OT_members,
 )
