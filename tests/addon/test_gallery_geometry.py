@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from washi_latent.addon.gallery_geometry import (
     GAP,
     MARGIN,
+    PREVIEW_LARGER,
     PREVIEW_STEP,
     SMALLEST_THUMBNAIL,
     Cover,
@@ -101,6 +102,14 @@ def test_every_pixel_of_a_thumbnail_hits_it(area: Rectangle, scale: float, count
         assert layout.thumbnail_at(layout.preview.x, layout.preview.y) is None
 
 
+@given(st.integers(700, 4000), st.integers(700, 2500), counts, st.booleans())
+def test_previews_are_larger_than_thumbnails_and_end_on_the_step(width: int, height: int, count: int, tileable: bool) -> None:
+    layout = arrange(Rectangle(0, 0, width, height), 1.0, count, tileable)
+    if layout.preview is not None:
+        assert layout.preview.width % PREVIEW_STEP == 0
+        assert layout.preview.width >= PREVIEW_LARGER * layout.thumbnails[0].width
+
+
 @given(st.integers(400, 2000), st.integers(400, 1500), counts, st.booleans())
 def test_twice_the_scale_and_size_is_the_same_picture(width: int, height: int, count: int, tileable: bool) -> None:
     once = arrange(Rectangle(0, 0, width, height), 1.0, count, tileable)
@@ -116,7 +125,7 @@ def test_usual_viewport_has_large_thumbnails_and_two_previews() -> None:
     assert layout.preview is not None
     assert layout.tiled is not None
     assert layout.thumbnails[0].width >= 220
-    assert layout.preview.width >= 300
+    assert layout.preview.width >= 270
     assert layout.preview.x > layout.thumbnails[2].right
     assert layout.preview.y > layout.tiled.top
 
@@ -156,7 +165,27 @@ def test_rows_of_help_keep_order_and_fit(widths: list[int], gap: int, width: int
     rows = flow(widths, gap, width)
     assert [i for row in rows for i in row] == list(range(len(widths)))
     for row in rows:
-        assert len(row) == 1 or sum(widths[i] for i in row) + gap * (len(row) - 1) <= width
+        assert len(row) == 1 or length(widths, row, gap) <= width
+
+
+def length(widths: list[int], row: tuple[int, ...], gap: int) -> int:
+    return sum(widths[i] for i in row) + gap * (len(row) - 1)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.integers(0, 9), st.integers(60, 400))
+def test_rows_of_help_are_as_few_and_as_even_as_can_be(widths: list[int], gap: int, width: int) -> None:
+    rows = flow(widths, gap, width)
+    longest = max(length(widths, row, gap) for row in rows)
+    for cuts in range(2 ** (len(widths) - 1)):
+        other: list[list[int]] = [[0]]
+        for i in range(1, len(widths)):
+            if cuts >> (i - 1) & 1:
+                other.append([i])
+            else:
+                other[-1].append(i)
+        if max(length(widths, tuple(row), gap) for row in other) <= width:
+            assert len(rows) <= len(other)
+            assert len(other) > len(rows) or longest <= max(length(widths, tuple(row), gap) for row in other)
 
 
 def test_neighbours_by_the_arrow_keys() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import bpy
 import gpu
 
-from . import engine, gallery_drawing, gallery_engine, gallery_view, preferences, sequence_ends, session
+from . import engine, gallery_drawing, gallery_engine, gallery_view, panels, preferences, sequence_ends, session
 from .gallery_geometry import Cover, Layout, Rectangle, arrange, uncovered
 from .gallery_view import Pictures, Style, Thumbnail, View
 from .jobs import Job, jobs
@@ -206,10 +206,7 @@ class Gallery:
         return self._texture("enlarged", candidate, edge) if sheet is None else sheet
 
     def tick(self) -> None:
-        """Look around where undo has led; draw a larger sheet of what is looked at, once the pointer rests and no other work waits."""
-        scene = bpy.context.scene
-        if session.place(scene) and session.look(scene) is None and jobs.current is None and not session.given_up(scene):
-            session.look_soon(scene)
+        """Draw a larger sheet of what is looked at, once the pointer rests and no other work waits."""
         if self._sheet is not None and not self._sheet.running:
             self._sheet.finish()
             self._sheet = None
@@ -257,6 +254,7 @@ class Gallery:
         region = context.region
         if region is None or region.as_pointer() != self._region or context.scene is None:
             return
+        session.look_when_drawn(context.scene)
         self._follow(context.scene)
         style = Style(context.preferences.system.ui_scale, gallery_view.accent())
         view = self._view(context.scene)
@@ -275,7 +273,7 @@ class Gallery:
         status, alarm = self._status(scene, stands)
         return View(
             title=next((title for name, title, _ in preferences.models() if stands and name == stands.model), "Washi Latent"),
-            place=place_name(stands),
+            place=panels.step_name(stands, stands.current) if stands else "",
             status=status,
             alarm=alarm,
             progress=job.share if job else None,
@@ -320,13 +318,6 @@ class Gallery:
         if size is not None and ("sheet", candidate, preview.width) in self._textures:
             return sentence(MESSAGE("A larger sheet, {width:.1f} mm"), width=paper.width(size))
         return sentence(MESSAGE("Enlarged, {width:.1f} mm"), width=paper.width(engine.EDGE))
-
-
-def place_name(stands: engine.Place | None) -> str:
-    """How far the search has gone."""
-    if stands is None:
-        return ""
-    return sentence(MESSAGE("Step {step}"), step=stands.depth) if stands.depth else sentence(MESSAGE("Start"))
 
 
 _open: Gallery | None = None
@@ -384,12 +375,9 @@ class WASHI_OT_gallery(bpy.types.Operator):
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Act on what happens over the gallery; everything else passes through."""
         gallery = self._gallery
-        if gallery is None or gallery is not _open:
-            return {"FINISHED"}
-        area = gallery.find_area()
-        if area is None:
-            close()
-            return {"CANCELLED"}
+        area = gallery.find_area() if gallery is not None and gallery is _open else None
+        if gallery is None or area is None:
+            return self._end()
         if event.type == "TIMER":
             gallery.tick()
             return {"PASS_THROUGH"}
@@ -397,19 +385,19 @@ class WASHI_OT_gallery(bpy.types.Operator):
         if at is None or event.ctrl or event.alt or event.oskey or event.type.startswith("TIMER") or event.type in {"WINDOW_DEACTIVATE", "NONE"}:
             return {"PASS_THROUGH"}
         if event.type in {"ESC", "RIGHTMOUSE"} and event.value == "PRESS":
-            return self._leave(event.type)
+            # While work goes on, Esc ends that first.
+            return {"PASS_THROUGH"} if event.type == "ESC" and jobs.current is not None else self._end()
         act(gallery, event, at)
         return {"RUNNING_MODAL"}
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends its operators: another file is loaded, or it quits."""
-        close()
+        self._end()
 
-    @staticmethod
-    def _leave(by: str) -> set[str]:
-        if by == "ESC" and jobs.current is not None:
-            return {"PASS_THROUGH"}  # the work that goes on takes it
-        close()
+    def _end(self) -> set[str]:
+        if self._gallery is _open:
+            close()
+        self._gallery = None
         return {"FINISHED"}
 
 

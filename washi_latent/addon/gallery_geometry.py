@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, cos, pi, sin
@@ -18,6 +19,8 @@ SMALLEST_PREVIEW = 96
 
 PREVIEW_STEP = 8
 """Edges of previews are a multiple of it, as those of most models' pictures: a sheet is then drawn pixel by pixel."""
+PREVIEW_LARGER = 1.25
+"""How many times larger than a thumbnail a preview is, at least."""
 PREVIEW_SHARE = 0.4
 """Of the longer edge, what the previews take at most: the choice is the thumbnails'."""
 
@@ -158,7 +161,13 @@ def largest_grid(body: Rectangle, count: int, gap: int, smallest: int = 1) -> tu
 
 
 def flow(widths: Sequence[int], gap: int, width: int) -> tuple[tuple[int, ...], ...]:
-    """Break items of these widths into rows no wider than this; an item wider than a row has one of its own."""
+    """Break items of these widths into as few rows as fit this width, of nearly one length; too wide an item has a row of its own."""
+    fewest = len(_filled(widths, gap, width))
+    narrowest = bisect_left(range(width), -fewest, key=lambda tried: -len(_filled(widths, gap, tried)))
+    return _filled(widths, gap, narrowest)
+
+
+def _filled(widths: Sequence[int], gap: int, width: int) -> tuple[tuple[int, ...], ...]:
     rows: list[list[int]] = []
     used = 0
     for index, item in enumerate(widths):
@@ -201,21 +210,25 @@ def _fitting(body: Rectangle, columns: int, count: int, gap: int) -> tuple[int, 
 
 def _beside(body: Rectangle, scale: float, count: int, tileable: bool, bare: Layout) -> Layout:
     """Put the previews to the right of the thumbnails, or above them where the body is upright."""
-    gap, caption = round(GAP * scale), round(CAPTION * scale)
+    gap, caption, smallest = round(GAP * scale), round(CAPTION * scale), round(SMALLEST_THUMBNAIL * scale)
     shown = 2 if tileable else 1
     wide = body.width >= body.height
-    if wide:
-        edge = min((body.height - (shown - 1) * gap) // shown - caption, int(body.width * PREVIEW_SHARE)) // PREVIEW_STEP * PREVIEW_STEP
-        rest = Rectangle(body.x, body.y, body.width - edge - 2 * gap, body.height)
-    else:
-        edge = min(int(body.height * PREVIEW_SHARE) - caption, (body.width - (shown - 1) * gap) // shown) // PREVIEW_STEP * PREVIEW_STEP
-        rest = Rectangle(body.x, body.y, body.width, body.height - edge - caption - 2 * gap)
-    thumbnails = largest_grid(rest, count, gap, round(SMALLEST_THUMBNAIL * scale))
-    if edge < SMALLEST_PREVIEW * scale or not thumbnails:
-        return replace(bare, thumbnails=largest_grid(body, count, gap, round(SMALLEST_THUMBNAIL * scale)))
-    if wide:
-        return _column(body, edge, gap, caption, tileable, thumbnails, bare)
-    return _row(body, edge, gap, caption, tileable, thumbnails, bare)
+    largest = (
+        min((body.height - (shown - 1) * gap) // shown - caption, int(body.width * PREVIEW_SHARE))
+        if wide
+        else min(int(body.height * PREVIEW_SHARE) - caption, (body.width - (shown - 1) * gap) // shown)
+    )
+    best: tuple[int, int, tuple[Rectangle, ...]] | None = None  # worth, edge, thumbnails
+    for edge in range(largest // PREVIEW_STEP * PREVIEW_STEP, round(SMALLEST_PREVIEW * scale) - 1, -PREVIEW_STEP):
+        rest = (body.width - edge - 2 * gap, body.height) if wide else (body.width, body.height - edge - caption - 2 * gap)
+        thumbnails = largest_grid(Rectangle(body.x, body.y, *rest), count, gap, smallest)
+        worth = thumbnails[0].width ** 2 * edge if thumbnails else 0  # the choice counts twice
+        if thumbnails and thumbnails[0].width * PREVIEW_LARGER <= edge and (best is None or worth > best[0]):
+            best = worth, edge, thumbnails
+    if best is None:
+        return replace(bare, thumbnails=largest_grid(body, count, gap, smallest))
+    _, edge, thumbnails = best
+    return (_column if wide else _row)(body, edge, gap, caption, tileable, thumbnails, bare)
 
 
 def _column(body: Rectangle, edge: int, gap: int, caption: int, tileable: bool, thumbnails: tuple[Rectangle, ...], bare: Layout) -> Layout:

@@ -11,7 +11,7 @@ import gpu
 from . import gallery_drawing as draw
 from .gallery_geometry import HELP_ROW, MARGIN, Layout, Rectangle, flow
 
-BACKGROUND = (0.085, 0.085, 0.085, 0.985)
+BACKGROUND = (0.085, 0.085, 0.085, 0.99)
 WORDS = (0.92, 0.92, 0.92, 1.0)
 QUIET = (0.6, 0.6, 0.6, 1.0)
 ALARM = (1.0, 0.62, 0.35, 1.0)
@@ -20,6 +20,9 @@ EMPTY = (0.11, 0.11, 0.11, 1.0)
 LABEL = (0.0, 0.0, 0.0, 0.85)
 VEIL = (0.085, 0.085, 0.085, 0.65)
 KEY = (0.2, 0.2, 0.2, 1.0)
+
+ROOMY = 110
+"""Edge of thumbnails, at a UI scale of 1, from which on each tells how many are like it."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def _thumbnail(index: int, thumbnail: Thumbnail, where: Rectangle, hovered: bool
         _label(str(index + 1), inset, 0.0, 1.0, style)
     if thumbnail.marks:
         _label(thumbnail.marks, inset, 1.0, 1.0, style)
-    if thumbnail.members > 1:
+    if thumbnail.members > 1 and (hovered or where.width >= ROOMY * style.scale):
         _label(f"{thumbnail.place + 1} / {thumbnail.members}", inset, 1.0, 0.0, style)
 
 
