@@ -33,14 +33,15 @@ DIGITS = tuple("123456789")
 ARROWS = {"LEFT_ARROW": (-1, 0), "RIGHT_ARROW": (1, 0), "UP_ARROW": (0, 1), "DOWN_ARROW": (0, -1)}
 WHEEL = {"WHEELUPMOUSE": -1, "WHEELDOWNMOUSE": 1}
 HELP = (
-    (MESSAGE("Click, 1–9"), MESSAGE("Pick")),
+    (MESSAGE("Click, 1–9"), MESSAGE("Pick This")),
     (MESSAGE("Wheel"), MESSAGE("Similar Ones")),
-    ("N", MESSAGE("Others")),
-    (MESSAGE("Backspace"), MESSAGE("Back")),
-    ("F", MESSAGE("Keep")),
+    ("N", MESSAGE("Other Papers")),
+    (MESSAGE("Backspace"), MESSAGE("Step Back")),
+    ("F", MESSAGE("Keep This")),
     ("A", MESSAGE("Sequence Start")),
     ("B", MESSAGE("Sequence End")),
 )
+"""Keys and what they do; in words that Blender itself has no other translation of."""
 
 
 class Gallery:
@@ -283,7 +284,7 @@ class Gallery:
             tileable=paper is None or paper.tileable,
             preview_caption=self._preview_caption(),
             tiled_caption=sentence(MESSAGE("Tiled 2 × 2, {width:.1f} mm"), width=2 * paper.width(engine.EDGE)) if paper else "",
-            help=tuple((sentence(key), sentence(words)) for key, words in (*HELP, ("Esc", MESSAGE("Cancel") if job else MESSAGE("Leave")))),
+            help=tuple((sentence(key), sentence(words)) for key, words in (*HELP, ("Esc", MESSAGE("Cancel") if job else MESSAGE("Leave Gallery")))),
         )
 
     def _status(self, scene: bpy.types.Scene, stands: engine.Place | None) -> tuple[str, bool]:
@@ -325,7 +326,7 @@ _open: Gallery | None = None
 
 def close() -> None:
     """Close the gallery, if one is open."""
-    global _open  # noqa: PLW0603 - there is one
+    global _open
     gallery, _open = _open, None
     if gallery is not None:
         gallery.close()
