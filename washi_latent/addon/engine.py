@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..core.maps import MaterialMaps
     from ..core.models import ModelInfo, TextureModel
     from ..core.progress import Progress
     from ..core.search import Search, SearchState
@@ -29,6 +29,9 @@ EDGE = 128
 """Pixels an edge of the pictures that are shown."""
 THUMBNAIL = 64
 """Pixels an edge of the pictures of history and favourites."""
+
+Tell = Callable[[float], None]
+"""What is told the progress, as in `core.progress`."""
 
 _loaded: dict[str, TextureModel] = {}
 _loading = Lock()
@@ -121,6 +124,16 @@ def _rows(text: str, count: int) -> tuple[bytes, ...]:
     flat = base64.b64decode(text)
     size = len(flat) // max(1, count)
     return tuple(flat[i * size : (i + 1) * size] for i in range(count))
+
+
+def noise_seed(packed: str) -> int:
+    """Which sheet of each paper a packed search shows."""
+    return int(json.loads(packed)["noise_seed"])
+
+
+def unpacked(latent: bytes) -> tuple[float, ...]:
+    """The numbers of a packed latent."""
+    return struct.unpack(f"<{len(latent) // 8}d", latent)
 
 
 # Models
@@ -394,7 +407,7 @@ def thumbnails(packed: str, folder: str, threads: int, latents: Sequence[bytes],
     """Small pictures (THUMBNAIL, THUMBNAIL, 4) uint8 by packed latent."""
     import numpy as np
 
-    loaded, seed = model(folder, threads), json.loads(packed)["noise_seed"]
+    loaded, seed = model(folder, threads), noise_seed(packed)
     points = np.stack([np.frombuffer(latent, "<f8") for latent in latents])
     images = loaded.generate(points, _edge(loaded), seed, progress)
     return dict(zip(latents, _shown(images, THUMBNAIL), strict=True))
@@ -421,14 +434,20 @@ def _shown(images: NDArray[np.float32], edge: int) -> Bytes:
 # Pictures to find, sheets to apply
 
 
-def find(packed: str, folder: str, threads: int, target: NDArray[np.float32], progress: Progress, count: int = 600) -> str:
-    """Walk to the texture that looks most like a picture (H, W, 3), among many and then around the best; gives the search packed."""
+def find(packed: str, folder: str, threads: int, picture: str | NDArray[np.float32], progress: Progress, count: int = 600) -> str:
+    """Walk to the texture that looks most like a picture, among many and then around the best; gives the search packed.
+
+    Args:
+        picture: a file's path, or (H, W, 3) in [0, 1].
+    """
     import numpy as np
 
+    from ..core.images import read_image
     from ..core.search import Search, pack_state, rank_by_picture, unpack_state
 
+    target = read_image(picture) if isinstance(picture, str) else picture
     loaded = model(folder, threads)
-    search = Search(loaded, state=unpack_state(packed), size=64, threads=threads)
+    search = Search(loaded, state=unpack_state(packed), threads=threads)
     size = 64 if loaded.info.size is None else None
     rng = np.random.default_rng([search.state.seed, len(search.state.nodes)])
     latents = rng.standard_normal((count, loaded.latent_dim))
@@ -443,6 +462,14 @@ def find(packed: str, folder: str, threads: int, target: NDArray[np.float32], pr
     assert best is not None
     search.step_to(best)
     return pack_state(search.state)
+
+
+def on_screen(color: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Linear light as sRGB shows it, in [0, 1]."""
+    import numpy as np
+
+    light = np.clip(color, 0, 1)
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -483,8 +510,3 @@ def draw_sheet(folder: str, threads: int, latent: Sequence[float], size: int, no
         path = make_folder(out) / f"{name}_{key}.png"
         files[key] = write_map(path, maps.map(key), key == "base_color", "png8" if plain else "png16", {**provenance, "map": key})
     return Sheet(files, tile_mm, provenance)
-
-
-def preview_of(maps: MaterialMaps, edge: int = 256) -> Bytes:
-    """(edge, edge, 4) uint8 of a texture's colour, upside down for Blender."""
-    return _shown(maps.base_color[None], edge)[0]

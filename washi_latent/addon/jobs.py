@@ -26,12 +26,14 @@ class Job:
         work: computes, in a thread; takes what is told the progress.
         done: takes the result, on the main thread.
         replaceable: a newer job of this kind makes it needless.
+        ended: cleans up, on the main thread, however the work ended.
     """
 
     title: str
     work: Callable[[Callable[[float], None]], Any]
     done: Callable[[Any], None]
     replaceable: bool = False
+    ended: Callable[[], None] = lambda: None
     share: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -73,6 +75,12 @@ class Job:
 
     def finish(self) -> str | None:
         """Write the result; what went wrong in one sentence, or None."""
+        try:
+            return self._finish()
+        finally:
+            self.ended()
+
+    def _finish(self) -> str | None:
         from ..core.errors import WashiError
         from ..core.progress import Cancelled
 
@@ -102,11 +110,13 @@ class Jobs:
         self.current: Job | None = None
         self.waiting: list[Job] = []
         self.error = ""
-        self._ended: list[Job] = []
+        self.note = ""
+        self._leaving: list[Job] = []
 
     def run(self, job: Job, operator: bpy.types.Operator | None = None) -> set[str]:
         """Start a job, or run it to its end where there is no window; an operator's result."""
-        self.error = ""
+        if operator is not None:  # what comes by itself leaves the last message to be read
+            self.error = self.note = ""
         if bpy.app.background:
             job._run()
             problem = job.finish()
@@ -133,13 +143,16 @@ class Jobs:
 
     def poll(self) -> bool:
         """On the main thread: write what is done, go on to the next; whether there is more."""
+        for job in [job for job in self._leaving if not job.running]:
+            self._leaving.remove(job)
+            job.finish()
         if self.current is not None and not self.current.running:
             job, self.current = self.current, None
             problem = job.finish()
             if problem:
                 self.error = problem
         self._next()
-        return self.current is not None
+        return self.current is not None or bool(self._leaving)
 
     def _next(self) -> None:
         if self.current is None and self.waiting:
@@ -149,20 +162,23 @@ class Jobs:
     def _drop(self) -> None:
         if self.current is not None:
             self.current.stop()
-            self._ended = [job for job in self._ended if job.running] + [self.current]
+            self._leaving.append(self.current)
             self.current = None
 
     def cancel(self) -> None:
         """End everything; results so far stay, what is under way is dropped."""
+        for job in self.waiting:
+            job.ended()
         self.waiting.clear()
         self._drop()
 
     def close(self) -> None:
         """End everything and wait for the threads: Blender is about to let go of this module."""
         self.leave()
-        for job in self._ended:
+        for job in self._leaving:
             job.wait(5)
-        self._ended.clear()
+            job.ended()
+        self._leaving.clear()
 
     def leave(self) -> None:
         """End everything, and the operator that watches with it: another file is loaded, or Blender lets go of this."""
@@ -206,8 +222,8 @@ class WASHI_OT_job(bpy.types.Operator):
         """A tick, or Esc; everything else passes through."""
         if event.type == "ESC" and event.value == "PRESS" and jobs.current is not None:
             jobs.cancel()
-            self._end(context)
-            return {"CANCELLED"}
+            redraw()
+            return {"RUNNING_MODAL"}
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
         if not jobs.poll():

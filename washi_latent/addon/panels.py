@@ -55,7 +55,8 @@ class Explore(_Panel):
             column.scale_y = 2
             column.operator("washi.explore", icon="VIEWZOOM")
             return
-        _ways(layout, context)
+        if jobs.current is None:
+            _ways(layout, context)
         _pictures(layout, context)
         column = layout.column(align=True)
         column.prop(washi, "spread", slider=True)
@@ -76,6 +77,8 @@ def _state(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     elif jobs.error:
         box = layout.box()
         _sentence(box, jobs.error, context, "ERROR")
+    elif jobs.note:
+        _sentence(layout, jobs.note, context, "INFO")
     if job is None and session.given_up(context.scene):
         layout.operator("washi.explore", text="Look Again", icon="FILE_REFRESH")
 
@@ -229,6 +232,55 @@ class Favourites(_OfSearch):
         column.operator("washi.aim", text="", icon="LIGHT_SPOT").name = chosen.name
 
 
+class Apply(_OfSearch):
+    """From the search to a material."""
+
+    bl_label = "Apply"
+    bl_order = 3
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """What is applied, where, how; then the material's own."""
+        layout, washi, stands = self.layout, context.scene.washi, session.place(context.scene)
+        row = layout.row()
+        if stands is not None:
+            row.template_icon(previews.small_icon(stands.centers[stands.current]), scale=3)
+        column = row.column(align=True)
+        column.scale_y = 1.5
+        column.operator("washi.apply", icon="MATERIAL").index = -1
+        column.prop(washi, "size", text="")
+        column = layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        column.prop(washi, "target_slot")
+        column.prop(washi, "coordinates")
+        column.prop(washi, "relief")
+        if washi.relief != "NONE":
+            column.prop(washi, "relief_strength", text="Strength")
+        column.prop(washi, "translucency")
+        column.prop(washi, "store")
+        column = layout.column(align=True)
+        column.operator("washi.continue_from_material", icon="EYEDROPPER")
+        column.operator("washi.mark_asset", icon="ASSET_MANAGER")
+
+
+class Find(_Panel):
+    """From a picture to the search."""
+
+    bl_label = "Find from Picture"
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 4
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """An image of this file, or a file."""
+        washi = context.scene.washi
+        row = self.layout.row(align=True)
+        row.prop_search(washi, "picture", bpy.data, "images", text="", icon="IMAGE_DATA")
+        find = row.row(align=True)
+        find.enabled = bool(washi.picture)
+        find.operator("washi.find_picture", text="Find").image = washi.picture
+        self.layout.operator("washi.find_picture", text="Open a Picture…", icon="FILE_FOLDER").image = ""
+
+
 class WASHI_UL_history(bpy.types.UIList):
     """The history: branches below the place that they left."""
 
@@ -324,5 +376,5 @@ def _in_every_space(panel: type) -> list[type]:
     return result
 
 
-PANELS = (Explore, Advanced, History, Favourites, Card)
+PANELS = (Explore, Advanced, History, Favourites, Apply, Find, Card)
 CLASSES = (WASHI_UL_history, WASHI_UL_favourites, WASHI_MT_models, *(one for panel in PANELS for one in _in_every_space(panel)))

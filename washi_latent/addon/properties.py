@@ -157,6 +157,60 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         update=_changed("step"),
     )
 
+    size: bpy.props.EnumProperty(
+        name="Size",
+        description="Edge of the texture in pixels; a model of one size makes its own",
+        items=(
+            ("512", "512 px", "A close tile, made in a moment"),
+            ("1024", "1024 px", "For objects in the background"),
+            ("2048", "2048 px", "For most objects"),
+            ("4096", "4096 px", "For close-ups"),
+        ),
+        default="1024",
+    )
+    target_slot: bpy.props.EnumProperty(
+        name="Into",
+        description="Which material shows the texture",
+        items=(
+            ("NEW", "New Material", "Make a material and give it to the selected objects"),
+            ("ACTIVE", "Active Material", "Replace what the active object's material shows; every object that has it changes"),
+        ),
+        default="NEW",
+    )
+    coordinates: bpy.props.EnumProperty(
+        name="Coordinates",
+        description="How the paper lies on the object",
+        items=(
+            ("OBJECT", "Object Size", "True size in millimetres on every side of the object"),
+            ("UV", "UV Map", "True size along the UV map, as the object is unwrapped"),
+        ),
+        default="OBJECT",
+    )
+    relief: bpy.props.EnumProperty(
+        name="Relief",
+        description="What makes the fibres stand out",
+        items=(
+            ("BUMP", "Bump", "The height map"),
+            ("NORMAL", "Normal Map", "The normal map; on UV coordinates only, elsewhere the height map"),
+            ("NONE", "None", "A smooth sheet"),
+        ),
+        default="BUMP",
+    )
+    relief_strength: bpy.props.FloatProperty(name="Relief Strength", description="1 is true", subtype="FACTOR", min=0, soft_max=2, max=10, default=1)
+    translucency: bpy.props.FloatProperty(
+        name="Translucency", description="How much light passes; 1 is true", subtype="FACTOR", min=0, soft_max=2, max=4, default=1
+    )
+    store: bpy.props.EnumProperty(
+        name="Pictures",
+        description="Where the pictures of a material are kept",
+        items=(
+            ("PACKED", "In This File", "Pack the pictures into the .blend"),
+            ("FILES", "Beside This File", "Save the pictures in the folder textures beside the .blend"),
+        ),
+        default="PACKED",
+    )
+    picture: bpy.props.StringProperty(name="Picture", description="Image of this file that a texture is sought for")
+
 
 CLASSES = (WASHI_PG_node, WASHI_PG_favourite, WASHI_PG_search, WASHI_PG_scene)
 

@@ -6,7 +6,7 @@ Call on the main thread only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import bpy
@@ -16,6 +16,9 @@ from .jobs import Job, jobs
 from .translations import MESSAGE
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..core.search import Search
 
 _given_up: set[tuple[Any, ...]] = set()
@@ -129,7 +132,7 @@ def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None
         if stands is not None:
             write(scene, scene.washi.state)
         return jobs.error
-    jobs.error = ""
+    jobs.error = jobs.note = ""
     write(scene, packed)
     look_soon(scene)
     return jobs.error or None
@@ -190,24 +193,64 @@ def push(message: str) -> None:
 # Looks
 
 
-def begin(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> set[str]:
-    """Begin a new search with the scene's model and seeds, one undo step, and look; an operator's result."""
-    name, washi, threads = scene.name, scene.washi, preferences.threads()
-    folder, seed, noise_seed, before = preferences.model_folder(washi.model), washi.seed, washi.noise_seed, washi.state
+def begin(
+    scene: bpy.types.Scene,
+    operator: bpy.types.Operator | None = None,
+    message: str = MESSAGE("Explore"),
+    latent: Sequence[float] | None = None,
+    noise_seed: int | None = None,
+) -> set[str]:
+    """Begin a new search with the scene's model and seeds, or walk to a latent in the one that is there; an operator's result."""
+    folder, packed = preferences.model_folder(scene.washi.model), scene.washi.state
+    seed, sheet, threads = scene.washi.seed, scene.washi.noise_seed if noise_seed is None else noise_seed, preferences.threads()
 
-    def work(progress: Callable[[float], None]) -> str:
+    def work(progress: engine.Tell) -> str:
         engine.model(folder, threads)
         progress(0.9)
-        return engine.begin(folder, seed, noise_seed)
+        if latent is None:
+            return engine.begin(folder, seed, sheet)
+        # Another sheet of the paper is another search: its pictures would not be the ones that are shown.
+        start = packed if packed and engine.noise_seed(packed) == sheet else engine.begin(folder, seed, sheet)
+        return engine.walk(start, folder, lambda search: search.step_to(latent))
+
+    return _compute(scene, MESSAGE("Opening the model"), work, message, operator)
+
+
+def find(scene: bpy.types.Scene, picture: str | NDArray[np.float32], operator: bpy.types.Operator | None = None) -> set[str]:
+    """Walk to the texture that comes closest to a picture, a file's path or (H, W, 3); an operator's result."""
+    folder, packed = preferences.model_folder(scene.washi.model), scene.washi.state
+    seed, sheet, threads = scene.washi.seed, scene.washi.noise_seed, preferences.threads()
+
+    def work(progress: engine.Tell) -> str:
+        return engine.find(packed or engine.begin(folder, seed, sheet), folder, threads, picture, progress)
+
+    return _compute(scene, MESSAGE("Comparing with the picture"), work, MESSAGE("Find from Picture"), operator)
+
+
+def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], str], message: str, operator: bpy.types.Operator | None) -> set[str]:
+    """Compute a search in a job, and keep it in one undo step unless something else was done meanwhile."""
+    name, before = scene.name, scene.washi.state
 
     def done(packed: str) -> None:
         there = bpy.data.scenes.get(name)
         if there is not None and there.washi.state == before:
             write(there, packed)
-            push(MESSAGE("Explore"))
+            push(message)
             look_soon(there)
 
-    return jobs.run(Job(MESSAGE("Opening the model"), work, done, replaceable=True), operator)
+    return jobs.run(Job(title, work, done, replaceable=True), operator)
+
+
+def latent(scene: bpy.types.Scene, index: int = -1, favourite: str = "") -> Sequence[float] | None:
+    """The latent of a candidate, a favourite, or (-1) of where the search stands; None where there is no such thing."""
+    stands, found = place(scene), look(scene)
+    if stands is None:
+        return None
+    if favourite:
+        return engine.unpacked(stands.kept[stands.favourites.index(favourite)]) if favourite in stands.favourites else None
+    if index < 0:
+        return engine.unpacked(stands.centers[stands.current])
+    return engine.unpacked(found.latents[index]) if found is not None and index < len(found.latents) else None
 
 
 def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> set[str]:
@@ -218,7 +261,7 @@ def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None
     packed, folder, threads, key, name = scene.washi.state, preferences.model_folder(stands.model), preferences.threads(), stands.key, scene.name
     _given_up.add(key)  # until it is done
 
-    def work(progress: Callable[[float], None]) -> engine.Look:
+    def work(progress: engine.Tell) -> engine.Look:
         return engine.look(packed, folder, threads, progress)
 
     def done(found: engine.Look) -> None:
@@ -259,7 +302,7 @@ def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
         return {"FINISHED"}
     packed, folder, threads = scene.washi.state, preferences.model_folder(stands.model), preferences.threads()
 
-    def work(progress: Callable[[float], None]) -> dict[bytes, Any]:
+    def work(progress: engine.Tell) -> dict[bytes, Any]:
         return engine.thumbnails(packed, folder, threads, missing, progress)
 
     return jobs.run(Job(MESSAGE("Drawing the history"), work, previews.small.update, replaceable=True))

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import explore, models
+from . import apply, explore, find, models
 
-CLASSES = (*explore.CLASSES, *models.CLASSES)
+CLASSES = (*explore.CLASSES, *find.CLASSES, *apply.CLASSES, *models.CLASSES)
