@@ -10,35 +10,8 @@ from typing import Any
 import bpy
 
 sys.path.insert(0, str(Path(__file__).parent))
+from gallery_hand import Hand
 from window import Steps, Window, run
-
-
-class Hand:
-    """Reaches for what the gallery shows."""
-
-    def __init__(self, window: Window) -> None:
-        self.window = window
-        self.module = next(module for name, module in sys.modules.items() if name.endswith("washi_latent.addon.gallery"))
-
-    @property
-    def gallery(self) -> Any:
-        return self.module._open
-
-    def at(self, index: int, area: str = "VIEW_3D") -> tuple[int, int]:
-        """The middle of a thumbnail on the screen."""
-        square, region = self.gallery.layout.thumbnails[index], self.window.region("WINDOW", area)
-        return region.x + square.x + square.width // 2, region.y + square.y + square.height // 2
-
-    def look(self) -> Any:
-        return self.module.session.look(bpy.context.scene)
-
-    def settled(self) -> bool:
-        """Whether what is shown is of where the search stands, and nothing goes on."""
-        return self.window.idle() and self.look() is not None and self.look() is self.gallery._look
-
-    def sheet_is_there(self) -> bool:
-        candidate = self.gallery.candidate(self.gallery.hovered)
-        return any(kind == "sheet" and shown == candidate for kind, shown, _ in self.gallery._textures)
 
 
 def standing() -> dict[str, Any]:
@@ -124,14 +97,9 @@ def walk(window: Window) -> Steps:
 
     yield from window.key("ESC", hand.at(0))
     yield 0.5
-    seen["left"] = left(window, hand)
+    seen["left"] = {**hand.left(), **standing()}
     yield from window.picture("7-left")
     seen["forgotten"] = closed() is None
-
-
-def left(window: Window, hand: Hand) -> dict[str, Any]:
-    """What a closed gallery leaves."""
-    return {"open": hand.gallery is not None, "modal": [one.bl_idname for one in window.window.modal_operators], **standing()}
 
 
 run(walk)
