@@ -27,7 +27,14 @@ def test_undo_and_redo_follow_step_by_step(washi: Any) -> None:
     bpy.ops.ed.undo_push(message="before")
     bpy.ops.washi.explore()
     states = [bpy.context.scene.washi.state]
-    for operator, arguments in (("pick", {"index": 2}), ("others", {}), ("keep", {"name": "Moss"}), ("pick", {"index": 5}), ("back", {}), ("forget", {"name": "Moss"})):
+    for operator, arguments in (
+        ("pick", {"index": 2}),
+        ("others", {}),
+        ("keep", {"name": "Moss"}),
+        ("pick", {"index": 5}),
+        ("back", {}),
+        ("forget", {"name": "Moss"}),
+    ):
         gesture(operator, **arguments)
         states.append(bpy.context.scene.washi.state)
     for state in states[-2::-1]:

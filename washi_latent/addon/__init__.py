@@ -6,9 +6,9 @@ import atexit
 
 import bpy
 
-from . import engine, jobs, operators, panels, preferences, previews, properties, session, translations
+from . import engine, gallery, jobs, operators, panels, preferences, previews, properties, sequence_ends, session, translations
 
-CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.CLASSES, *panels.CLASSES)
+CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.CLASSES, *sequence_ends.CLASSES, *gallery.CLASSES, *panels.CLASSES)
 """Every class that Blender is told of, in order."""
 
 
@@ -32,6 +32,7 @@ def register() -> None:
 
 def unregister() -> None:
     """Leave nothing behind."""
+    gallery.close()
     jobs.jobs.close()
     atexit.unregister(jobs.jobs.close)
     bpy.app.handlers.load_pre.remove(_before_load)

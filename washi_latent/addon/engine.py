@@ -275,12 +275,32 @@ def pick(search: Search, index: int) -> None:
 
 def keep(search: Search, name: str, index: int = -1) -> None:
     """Keep a candidate, or with -1 where the search stands, as a favourite."""
+    search.keep(name, _candidate(search, index))
+
+
+def candidate(packed: str, folder: str, index: int) -> bytes:
+    """The packed latent of a candidate, or with -1 of where a search stands.
+
+    Raises:
+        WashiError: no such candidate, or as `walk`.
+    """
+    import numpy as np
+
+    found: list[bytes] = []
+    walk(packed, folder, lambda search: found.append(np.asarray(_candidate(search, index), "<f8").tobytes()))
+    return found[0]
+
+
+def _candidate(search: Search, index: int) -> Sequence[float] | NDArray[np.float64]:
+    """The latent of a candidate, or with -1 of where a search stands."""
     from ..core.errors import WashiError
 
-    latents = search.latents() if index >= 0 else None
-    if latents is not None and index >= len(latents):
+    if index < 0:
+        return search.state.node.center
+    latents = search.latents()
+    if index >= len(latents):
         raise WashiError(f"there is no candidate {index}: choose one from 0 to {len(latents) - 1}")
-    search.keep(name, None if latents is None else latents[index])
+    return latents[index]
 
 
 def rename(search: Search, old: str, new: str) -> None:

@@ -121,6 +121,7 @@ def _ways(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row.operator("washi.keep", text="", icon="SOLO_OFF")
     row.separator()
     row.operator("washi.others", icon="FILE_REFRESH")
+    row.operator("washi.gallery", text="", icon="FULLSCREEN_ENTER")
 
 
 def step_name(stands: engine.Place, index: int) -> str:

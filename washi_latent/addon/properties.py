@@ -61,6 +61,9 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
     favourites: bpy.props.CollectionProperty(type=WASHI_PG_favourite, name="Favourites", description="What was kept")
     favourite_index: bpy.props.IntProperty(name="Favourite", description="Favourite in the list")
 
+    sequence_start: bpy.props.StringProperty(name="Sequence Start", description="Where the sequence starts: a latent, packed", options={"HIDDEN"})
+    sequence_end: bpy.props.StringProperty(name="Sequence End", description="Where the sequence ends: a latent, packed", options={"HIDDEN"})
+
     seed: bpy.props.IntProperty(name="Seed", description="The same seed, model and picks show the same textures. Used when a search begins", min=0)
     noise_seed: bpy.props.IntProperty(
         name="Sheet", description="Which sheet of each paper is shown: the fibres lie elsewhere. Used when a search begins", min=0
