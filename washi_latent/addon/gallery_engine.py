@@ -32,7 +32,7 @@ class Paper:
     """What the gallery says of a model's pictures.
 
     Attributes:
-        size: edge of its pictures in pixels; None: any.
+        size: width of its pictures in pixels; None: any.
         multiple: that an edge of any size must be of.
         millimetres_per_pixel: scale. tileable: whether pictures join without seams.
     """
@@ -58,7 +58,7 @@ def paper(folder: str) -> Paper:
     from ..core.models import read_info
 
     info = read_info(folder)
-    return Paper(info.size, info.size_multiple, info.millimetres_per_pixel, info.tileable)
+    return Paper(info.size[1] if info.size else None, info.size_multiple, info.millimetres_per_pixel, info.tileable)
 
 
 def enlarged(pixels: Bytes, edge: int) -> Bytes:
