@@ -279,8 +279,6 @@ GALLERY = {
     "Where it starts": "始まるところ",
     "Where it ends": "終わるところ",
     "Index of the candidate; -1 takes the texture where the search stands": "候補の番号。-1 は探索の現在地のテクスチャ",
-    "Where the sequence starts: a latent, packed": "シーケンスが始まる潜在ベクトル",
-    "Where the sequence ends: a latent, packed": "シーケンスが終わる潜在ベクトル",
 }
 
 JAPANESE: dict[str, str] = {**PANELS, **SETTINGS, **OPERATORS, **SENTENCES, **MATERIALS, **GALLERY, **ENGINE}
