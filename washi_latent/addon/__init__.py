@@ -27,14 +27,15 @@ def register() -> None:
     previews.register()
     translations.register()
     bpy.app.handlers.load_pre.append(_before_load)
-    atexit.register(jobs.jobs.close)
+    # Blender disables its extensions when it quits; the bpy module does not, and may then never end.
+    atexit.register(unregister)
 
 
 def unregister() -> None:
     """Leave nothing behind."""
     gallery.close()
     jobs.jobs.close()
-    atexit.unregister(jobs.jobs.close)
+    atexit.unregister(unregister)
     bpy.app.handlers.load_pre.remove(_before_load)
     session.forget()
     engine.forget_models()
