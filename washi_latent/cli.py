@@ -488,7 +488,7 @@ def _run_synthesize(arguments: argparse.Namespace) -> int:
     try:
         from .training.washi import KINDS, TITLES, synthesize
     except ImportError as error:
-        raise WashiError(f"the simulation needs {error.name}, which is not installed: pip install 'washi-latent[simulate]'") from error
+        raise _not_here("the simulation", "simulate", error) from error
     out = Path(arguments.out)
     if arguments.kind == "all":
         import numpy as np
@@ -514,8 +514,10 @@ def _run_synthesize(arguments: argparse.Namespace) -> int:
 
 
 def _run_train(arguments: argparse.Namespace) -> int:
-    from .training import train
-
+    try:
+        from .training import train
+    except ImportError as error:
+        raise _not_here("training", "train", error) from error
     info = train(
         out=Path(arguments.out),
         images=Path(arguments.images) if arguments.images else None,
@@ -536,10 +538,16 @@ def _run_figures(arguments: argparse.Namespace) -> int:
     try:
         from .figures import draw_figures
     except ImportError as error:
-        raise WashiError(f"the figures need {error.name}, which is not installed: pip install 'washi-latent[figures]'") from error
+        raise _not_here("drawing figures", "figures", error) from error
     for path in draw_figures(arguments.model, arguments.out, arguments.seed):
         print(path)
     return 0
+
+
+def _not_here(what: str, extra: str, error: ImportError) -> WashiError:
+    missing = error.name or ""
+    why = "is not part of the extension" if missing.startswith(f"{__package__}.") else f"needs {missing}, which is not installed"
+    return WashiError(f"{what} {why}: pip install 'washi-latent[{extra}]'")
 
 
 # Saying things
