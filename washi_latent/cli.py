@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from .core.models import TextureModel
     from .core.search import Candidates, Search
 
-SESSION_VERSION = 1
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -270,12 +268,12 @@ def _run_explore(arguments: argparse.Namespace) -> int:
 
 def _search(arguments: argparse.Namespace) -> Search:
     from .core.search import Search, SearchSettings, default_settings
+    from .core.sessions import read_session
     from .core.sphere import concentration_for_angle
 
     if arguments.session:
-        state, size, name = _read_session(arguments.session)
-        model = _load(arguments, name)
-        return Search(model, state=state, size=arguments.size or size)
+        session = read_session(arguments.session)
+        return Search(_load(arguments, session.model), state=session.state, size=arguments.size or session.size)
     model = _load(arguments)
     first, after = default_settings(model)
     given = {
@@ -341,6 +339,7 @@ def _write_find(folder: Path, search: Search) -> None:
 
 def _write_session(path: Path, search: Search, size: int | None) -> None:
     from .core.images import write_json
+    from .core.sessions import SESSION_VERSION
 
     model = {"name": search.model.info.name, "generator": search.model.info.files["generator.onnx"][0] if "generator.onnx" in search.model.info.files else None}
     write_json(
@@ -353,25 +352,6 @@ def _write_session(path: Path, search: Search, size: int | None) -> None:
             "search": json.loads(search.state.to_json()),
         },
     )
-
-
-def _read_session(path: str) -> tuple[Any, int | None, str]:
-    from .core.search import state_from_dict
-
-    try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-        if value["session_version"] != SESSION_VERSION:
-            raise WashiError(f"{path} was saved in version {value['session_version']!r} and this program reads {SESSION_VERSION}: update Washi Latent")
-        size, name = value["size"], value["model"]["name"]
-        if not (size is None or type(size) is int) or not isinstance(name, str):
-            raise TypeError("size or name")
-        return state_from_dict(value["search"]), size, name
-    except OSError as error:
-        raise WashiError(f"the session {path} can't be read: give the session.json that explore wrote") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        if isinstance(error, WashiError):
-            raise
-        raise WashiError(f"{path} is not a session: give the session.json that explore wrote") from error
 
 
 def _load(arguments: argparse.Namespace, name: str | None = None) -> TextureModel:
@@ -388,19 +368,20 @@ def _load(arguments: argparse.Namespace, name: str | None = None) -> TextureMode
 def _run_sequence(arguments: argparse.Namespace) -> int:
     from .core.images import contact_sheet, make_folder, rgb, write_json, write_png
     from .core.sequence import interpolate
+    from .core.sessions import place_of, read_session
 
     if arguments.count < 3:
         raise WashiError(f"{arguments.count} textures leave nothing between the ends: ask for 3 or more")
-    sessions = [_read_session(path) for path in arguments.sessions]
-    if len({name for _, _, name in sessions}) > 1:
+    sessions = [read_session(path) for path in arguments.sessions]
+    if len({session.model for session in sessions}) > 1:
         raise WashiError("the sessions were made with different models: take both ends from searches of one model")
-    if len({state.noise_seed for state, _, _ in sessions}) > 1:
+    if len({session.state.noise_seed for session in sessions}) > 1:
         raise WashiError("the sessions show different sheets (noise seeds): take both ends from searches with one noise seed")
-    model = _load(arguments, sessions[0][2])
-    ends = [_end(state, name) for state, name in zip(_spread_sessions([s for s, _, _ in sessions], len(arguments.ends)), arguments.ends, strict=True)]
+    model = _load(arguments, sessions[0].model)
+    ends = [place_of(state, name) for state, name in zip(_spread_sessions([s.state for s in sessions], len(arguments.ends)), arguments.ends, strict=True)]
     if len(ends) < 2:
         raise WashiError("a sequence needs two ends: give two or more, such as --ends start end")
-    size = arguments.size or sessions[0][1]
+    size = arguments.size or sessions[0].size
     folder = make_folder(arguments.out)
     sequence = interpolate(
         model,
@@ -411,14 +392,14 @@ def _run_sequence(arguments: argparse.Namespace) -> int:
         arguments.path,
         between=ends[1:-1],
         size=size,
-        seed=sessions[0][0].noise_seed,
+        seed=sessions[0].state.noise_seed,
         progress=_bar("sequence"),
     )
     for i, image in enumerate(sequence.images):
         provenance = {
             "model": model.info.name,
             "latent": sequence.latents[i].tolist(),
-            "seed": sessions[0][0].noise_seed,
+            "seed": sessions[0].state.noise_seed,
             "position": float(sequence.positions[i]),
             "version": __version__,
         }
@@ -429,7 +410,7 @@ def _run_sequence(arguments: argparse.Namespace) -> int:
     )
     write_json(
         folder / "sequence.json",
-        {"program": f"washi-latent {__version__}", "model": model.info.name, "size": size, "seed": sessions[0][0].noise_seed, **sequence.to_dict()},
+        {"program": f"washi-latent {__version__}", "model": model.info.name, "size": size, "seed": sessions[0].state.noise_seed, **sequence.to_dict()},
     )
     if not arguments.no_plot:
         _plot(sequence, folder / "similarity.png")
@@ -463,19 +444,6 @@ def _spread_sessions(states: list[Any], count: int) -> list[Any]:
     if len(states) != count:
         raise WashiError(f"{len(states)} sessions and {count} ends were given: give one session, or one an end")
     return states
-
-
-def _end(state: Any, name: str) -> list[float]:
-    path = state.path()
-    kept = {favourite.name: favourite.latent for favourite in state.favourites}
-    if name in kept:
-        return list(kept[name])
-    places = {"start": path[min(1, len(path) - 1)], "end": path[-1], **{str(i): index for i, index in enumerate(path)}}
-    if name not in places:
-        raise WashiError(
-            f"the session has no end {name!r}: choose start, end, a step from 0 to {len(path) - 1}, or a favourite ({', '.join(kept) or 'none kept'})"
-        )
-    return list(state.nodes[places[name]].center)
 
 
 # synthesize, train, figures
