@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
             "washi-latent sequence --from search/session.json --ends start end --count 12 --out panels",
         )
     )
+    _export(_command(commands, "export", _run_export, "make textures by the thousand from a recipe", "washi-latent export recipe.toml --out textures --jobs 2"))
     _synthesize(
         _command(
             commands, "synthesize", _run_synthesize, "simulate a sheet of washi", "washi-latent synthesize --kind unryu --size 1024 --seed 3 --out sheet.png"
@@ -153,6 +154,17 @@ def _sequence(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print what the sequence is like as JSON")
 
 
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="a TOML file; docs/export.md says what it holds")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="for the textures; what is there already is not made again")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, which share this machine's cores (default 1)")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="run on a Dask cluster, such as tcp://farm:8786, instead")
+    parser.add_argument("--shard", type=_shard, metavar="I/N", help="make the share I of N only, for a farm's task array")
+    parser.add_argument("--verify", action="store_true", help="check the folder instead of writing to it; exit code 1 where something is wrong")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be made, its disk and its time, instead of writing")
+    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+
+
 def _model_options(parser: argparse.ArgumentParser) -> None:
     from .core.models import DEFAULT_MODEL
 
@@ -195,6 +207,13 @@ def _numbers(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 2,0,5") from error
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count) <= 1_000_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share such as 2/8")
+    return int(index), int(count)
 
 
 # models
@@ -444,6 +463,70 @@ def _spread_sessions(states: list[Any], count: int) -> list[Any]:
     if len(states) != count:
         raise WashiError(f"{len(states)} sessions and {count} ends were given: give one session, or one an end")
     return states
+
+
+# export
+
+
+def _run_export(arguments: argparse.Namespace) -> int:
+    from .core.export import export, plan, shard
+    from .core.recipe import read_recipe
+
+    if arguments.recipe is None and not arguments.verify:
+        raise WashiError("no recipe was given: give a TOML file, such as recipe.toml, or --verify to check a folder as it is")
+    if arguments.recipe is None:
+        return _verify_export(arguments, None)
+    recipe = read_recipe(arguments.recipe)
+    items = plan(recipe)
+    if arguments.verify:
+        return _verify_export(arguments, items)
+    share = shard(items, *arguments.shard) if arguments.shard else items
+    if arguments.dry_run:
+        return _dry_run(arguments, share)
+    report = export(share, arguments.out, arguments.jobs, arguments.scheduler, _bar("export"))
+    facts: dict[str, Any] = {"folder": arguments.out, **vars(report)}
+    said = f"{report.made} textures were made and {report.found} were there: {report.items} are in {arguments.out} ({_duration(report.seconds)})"
+    if recipe.library is not None and not arguments.shard:
+        from .addon.library import write_library
+
+        facts["library"] = str(write_library(recipe, items, Path(arguments.out)))
+        said += f"; the material library is {facts['library']}"
+    print(json.dumps(facts) if arguments.json else said)
+    return 0
+
+
+def _verify_export(arguments: argparse.Namespace, items: Sequence[Any] | None) -> int:
+    from .core.export import check_folder
+
+    wrong = check_folder(arguments.out, items)
+    if arguments.json:
+        print(json.dumps({"folder": arguments.out, "problems": wrong}))
+    else:
+        print("\n".join(wrong) or f"{arguments.out} is whole: every file fits its checksum")
+    return 1 if wrong else 0
+
+
+def _dry_run(arguments: argparse.Namespace, items: Sequence[Any]) -> int:
+    from .core.export import estimate
+
+    found = estimate(items, arguments.out, arguments.jobs, _bar("samples"))
+    if arguments.json:
+        print(json.dumps({"folder": arguments.out, **vars(found), "names": [item.name for item in items]}))
+        return 0
+    kinds: dict[str, int] = {}
+    for item in items:
+        name = f"{item.points}, {item.model}, {item.size[1]} x {item.size[0]}"
+        kinds[name] = kinds.get(name, 0) + 1
+    for name, count in kinds.items():
+        print(f"{count:7} textures: {name}")
+    print(f"{found.missing} of {found.items} textures are to be made: about {found.bytes / 2**20:.1f} MB and {_duration(found.seconds)}, judged by samples")
+    if found.bytes > found.free:
+        print(f"only {found.free / 2**20:.0f} MB are free there: free some space, or choose another folder", file=sys.stderr)
+    return 0
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 # synthesize, train, figures
