@@ -470,7 +470,7 @@ def _spread_sessions(states: list[Any], count: int) -> list[Any]:
 
 def _run_export(arguments: argparse.Namespace) -> int:
     from .core.export import export, plan, shard
-    from .core.recipe import read_recipe
+    from .core.recipe_reading import read_recipe
 
     if arguments.recipe is None and not arguments.verify:
         raise WashiError("no recipe was given: give a TOML file, such as recipe.toml, or --verify to check a folder as it is")
