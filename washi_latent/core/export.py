@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -204,8 +205,7 @@ def _processes(items: Sequence[Item], work: _Work, jobs: int) -> _Results:
     tasks = (remote(payload) for payload in _payloads(items, work, jobs))
     try:
         with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=work.threads):
-            for answer in Parallel(batch_size=1, return_as="generator_unordered")(tasks):
-                yield from _answered(answer)
+            yield from _answers(Parallel(batch_size=1, return_as="generator_unordered")(tasks))
     except TerminatedWorkerError as error:
         raise WashiError("a worker process was killed, often for want of memory: use fewer jobs or smaller sizes; what was finished is kept") from error
 
@@ -230,8 +230,7 @@ def _cluster(items: Sequence[Item], work: _Work, address: str) -> _Results:
                 parallel = Parallel(batch_size=1, return_as="generator_unordered", pre_dispatch="4 * n_jobs")
                 # One thread a task: a cluster's slots are its cores.
                 tasks = (remote(payload) for payload in _payloads(items, _Work(work.out, work.staging, 1), 8))
-                for answer in parallel(tasks):
-                    yield from _answered(answer)
+                yield from _answers(parallel(tasks))
         except WashiError:
             raise
         except Exception as error:  # Dask's own exceptions share no base
@@ -248,10 +247,17 @@ def _payloads(items: Sequence[Item], work: _Work, workers: int) -> Iterable[str]
             yield json.dumps({**common, "items": [item.to_dict() for item in group[first : first + piece]]})
 
 
-def _answered(answer: Any) -> Iterable[tuple[bool, int]]:
-    if isinstance(answer, str):
-        raise WashiError(answer)
-    yield from answer
+def _answers(units: Any) -> _Results:
+    """What workers said, item by item; the first failure ends it."""
+    try:
+        for answer in units:
+            if isinstance(answer, str):
+                raise WashiError(answer)
+            yield from answer
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # joblib advises against stopping early, which is what is wanted here
+            units.close()
 
 
 def _remote(root: str | None) -> Callable[[str], Any]:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
+from .errors import WashiError
 from .images import cannot_write, make_folder, write_json
 from .locks import locked
 from .maps import SUFFIXES, Format, material_maps, write_map
@@ -167,11 +168,14 @@ def write_item(item: Item, model: TextureModel, out: Path, staging: Path, progre
     }
     with _own_folder(staging) as own:
         files: dict[str, dict[str, Any]] = {}
-        for file, name in item.files().items():
-            about = {"map": name, "estimated": name in maps.estimated}
-            path = write_map(own / file, maps.map(name), name == "base_color", item.maps[name], {**facts, **about})
-            files[file] = {**about, "format": item.maps[name], "bytes": path.stat().st_size, "sha256": checksum_of(path)}
-        sidecar = write_json(own / "sidecar", {**facts, "files": files})
+        try:
+            for file, name in item.files().items():
+                about = {"map": name, "estimated": name in maps.estimated}
+                path = write_map(own / file, maps.map(name), name == "base_color", item.maps[name], {**facts, **about})
+                files[file] = {**about, "format": item.maps[name], "bytes": path.stat().st_size, "sha256": checksum_of(path)}
+            sidecar = write_json(own / "sidecar", {**facts, "files": files})
+        except WashiError as error:  # a person knows the place where it was to be, not where it was made
+            raise WashiError(str(error).replace(str(own), str((out / item.name).parent))) from error
         _publish(item, own, sidecar, out)
 
 
