@@ -53,6 +53,13 @@ _UNIT = 8
 """Items that a worker gets at a time, at most: those of one sheet, whose fields it then draws once."""
 
 
+_IDLE_SECONDS = 10
+"""Without work for so long, a process ends: those of a run that was killed must not stay."""
+
+CONNECT_SECONDS = 10
+"""How long a Dask scheduler may take to answer."""
+
+
 @dataclass(frozen=True)
 class Report:
     """What a run did: items in its share, of them made and found finished, and seconds."""
@@ -204,7 +211,7 @@ def _processes(items: Sequence[Item], work: _Work, jobs: int) -> _Results:
     remote = delayed(_remote(str(Path(__file__).resolve().parent.parent)))
     tasks = (remote(payload) for payload in _payloads(items, work, jobs))
     try:
-        with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=work.threads):
+        with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=work.threads, idle_worker_timeout=_IDLE_SECONDS):
             yield from _answers(Parallel(batch_size=1, return_as="generator_unordered")(tasks))
     except TerminatedWorkerError as error:
         raise WashiError("a worker process was killed, often for want of memory: use fewer jobs or smaller sizes; what was finished is kept") from error
@@ -220,7 +227,7 @@ def _cluster(items: Sequence[Item], work: _Work, address: str) -> _Results:
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        client: Any = cast("Any", Client)(address, timeout=10, set_as_default=False)
+        client: Any = cast("Any", Client)(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise WashiError(f"no Dask scheduler answers at {address}: start one with dask scheduler, or correct the address") from error
     with client:
