@@ -78,6 +78,10 @@ class Item:
         stem = self.name.rpartition("/")[2]
         return {f"{stem}_{name}{SUFFIXES[form]}": name for name, form in self.maps.items()}
 
+    def parts(self) -> dict[str, str | int]:
+        """What fills a pattern of names."""
+        return {**name_parts(self.points, self.label, self.index, self.model, self.size, self.noise_seed), "id": self.id[:12]}
+
     def facts(self) -> dict[str, Any]:
         """What its files and its sidecar say of it: all of its identity, and where it is from."""
         return {

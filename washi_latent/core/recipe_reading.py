@@ -179,7 +179,7 @@ def _recipe(top: _Table, folder: Path, extra: Iterable[str | os.PathLike[str]]) 
     if problem:
         head.wrong("name", problem)
     head.finish()
-    library = _library(top)
+    library = _library(top, maps)
     points = _all_points(top, models, folder)
     top.finish()
     if top.notes.problems:
@@ -275,7 +275,7 @@ def _need(table: _Table, package: str, key: str, what: str, extra: str) -> None:
         table.wrong(key, f"asks for {what}, which needs a package that is not installed: pip install 'washi-latent[{extra}]'")
 
 
-def _library(top: _Table) -> Library | None:
+def _library(top: _Table, maps: Mapping[str, Format]) -> Library | None:
     table = top.table("library")
     if table is None:
         return None
@@ -287,6 +287,8 @@ def _library(top: _Table) -> Library | None:
     if problem:
         table.wrong("catalog", problem)
     table.finish()
+    if not maps.get("base_color", "exr").startswith("png"):
+        top.notes.add(table.path, "a material library shows base_color as PNG: add it to the maps")
     from importlib.util import find_spec
 
     if find_spec("bpy") is None:
