@@ -477,7 +477,7 @@ def _run_export(arguments: argparse.Namespace) -> int:
     if arguments.recipe is None:
         return _verify_export(arguments, None)
     recipe = read_recipe(arguments.recipe)
-    items = plan(recipe)
+    items = plan(recipe, _bar("plan"))
     if arguments.verify:
         return _verify_export(arguments, items)
     share = shard(items, *arguments.shard) if arguments.shard else items

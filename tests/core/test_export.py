@@ -262,6 +262,35 @@ def test_the_package_may_have_another_name_as_inside_blender(tmp_path: Path, unc
     assert contents(tmp_path / "out") == uncut
 
 
+def test_workers_find_packages_that_only_this_process_knows_of(tmp_path: Path, uncut: dict[str, bytes]) -> None:
+    """As inside Blender, whose Python alone knows nothing of an extension's packages."""
+    bare = Path(sys.base_prefix) / "bin" / "python3"
+    if not bare.exists() or subprocess.run([bare, "-I", "-c", "import joblib"], capture_output=True, check=False).returncode == 0:
+        pytest.skip("needs the Python that this environment was made from, without joblib")
+    items_of(tmp_path)
+    script = f"import sys; sys.path[:0] = {[str(Path(__file__).parents[2]), *sys.path]!r}; from washi_latent.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [bare, "-I", "-c", script, "export", tmp_path / "recipe.toml", "--out", tmp_path / "out", "--jobs", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "out") == uncut
+
+
+def test_progress_counts_what_is_made_not_what_was_there(tmp_path: Path) -> None:
+    items, told = items_of(tmp_path), list[float]()
+    export(items, tmp_path / "out", progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1
+    for item in items[:3]:
+        (tmp_path / "out" / f"{item.name}.json").unlink()
+    told.clear()
+    export(items, tmp_path / "out", progress=told.append)
+    assert [share for share in told if share < 0.3]
+    assert told[-1] == 1
+    told.clear()
+    export(items, tmp_path / "out", progress=told.append)
+    assert told[-1] == 1
+
+
 def test_an_estimate_is_near_what_is_then_written(tmp_path: Path) -> None:
     items = items_of(tmp_path)
     judged = estimate(items, tmp_path / "out")

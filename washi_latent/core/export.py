@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -163,25 +164,39 @@ def export(
         raise WashiError(f"{jobs} jobs were asked for: choose 1 to 1024")
     began = time.perf_counter()
     folder = make_folder(Path(out)).resolve()
+    tally = _Tally(sum(item.weight for item in items))
     with _run_folder(folder) as staging:
-        made = 0
-        total = max(1, sum(item.weight for item in items))
-        done = 0
         work = _Work(folder, staging, threads or max(1, cores() // jobs))
         if scheduler is None and jobs == 1:
-            results = _here(items, work, progress, total)
+            results = _here(items, work, progress, tally)
         elif scheduler is None:
             results = _processes(items, work, jobs)
         else:
             results = _cluster(items, work, scheduler)
         with contextlib.closing(results):
             for new, weight in results:
-                made += new
-                done += weight
-                progress(done / total)
+                tally.add(new, weight)
+                progress(tally.share())
     write_manifest(folder)
-    count = len(items)
-    return Report(count, made, count - made, time.perf_counter() - began)
+    return Report(len(items), tally.made, len(items) - tally.made, time.perf_counter() - began)
+
+
+@dataclass
+class _Tally:
+    """How far a run is. What was found finished counts for nothing, or the time left would be judged by it."""
+
+    left: int
+    done: int = 0
+    made: int = 0
+
+    def add(self, made: bool, weight: int) -> None:
+        self.made += made
+        self.left -= weight
+        self.done += weight * made
+
+    def share(self, more: float = 0.0) -> float:
+        """Share of the work that is done, with so much more of the next item."""
+        return (self.done + more) / (self.done + self.left) if self.left else 1.0
 
 
 # The ways to run: each gives, item by item, whether it was made and how much work it was
@@ -197,11 +212,9 @@ class _Work:
 _Results = Generator[tuple[bool, int], None, None]
 
 
-def _here(items: Iterable[Item], work: _Work, progress: Progress, total: int) -> _Results:
-    done = 0
+def _here(items: Iterable[Item], work: _Work, progress: Progress, tally: _Tally) -> _Results:
     for item in items:
-        yield _make(item, work, part(progress, done / total, (done + item.weight) / total)), item.weight
-        done += item.weight
+        yield _make(item, work, part(progress, tally.share(), tally.share(item.weight))), item.weight
 
 
 def _processes(items: Sequence[Item], work: _Work, jobs: int) -> _Results:
@@ -211,10 +224,24 @@ def _processes(items: Sequence[Item], work: _Work, jobs: int) -> _Results:
     remote = delayed(_remote(str(Path(__file__).resolve().parent.parent)))
     tasks = (remote(payload) for payload in _payloads(items, work, jobs))
     try:
-        with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=work.threads, idle_worker_timeout=_IDLE_SECONDS):
+        with _importable(), parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=work.threads, idle_worker_timeout=_IDLE_SECONDS):
             yield from _answers(Parallel(batch_size=1, return_as="generator_unordered")(tasks))
     except TerminatedWorkerError as error:
         raise WashiError("a worker process was killed, often for want of memory: use fewer jobs or smaller sizes; what was finished is kept") from error
+
+
+@contextlib.contextmanager
+def _importable() -> Generator[None, None, None]:
+    """New Python processes find what this one finds: Blender's extensions keep their packages where its Python alone never looks."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(place for place in sys.path if place)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 def _cluster(items: Sequence[Item], work: _Work, address: str) -> _Results:
