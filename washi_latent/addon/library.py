@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import bpy
 
 from ..core.errors import WashiError
-from .apply import fill, mark_asset, own_images
+from .apply import fill, load_maps, mark_asset, own_images
 from .materials import PaperOptions
 
 if TYPE_CHECKING:
@@ -78,10 +78,10 @@ def _add(item: Item, out: Path, catalog: str) -> None:
     from ..core.naming import fill as name_of
 
     material = bpy.data.materials.new(item.name)
-    sheet = _exported(item, out)
+    sheet, options = _exported(item, out), PaperOptions()
     height, width = item.size
     scale = (1000 / sheet.tile_mm, 1000 / sheet.tile_mm * width / height, 1000 / sheet.tile_mm * width / height)
-    fill(material, sheet, PaperOptions(), scale, 1.0, None)
+    fill(material, sheet, options, scale, load_maps(sheet.files, item.name, options, None))
     mark_asset(material.name, name_of(catalog, item.parts()))
     for image in own_images(material):
         image.buffers_free()
