@@ -20,6 +20,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
@@ -233,11 +234,16 @@ def _processes(items: Sequence[Item], work: _Work, jobs: int) -> _Results:
 @contextlib.contextmanager
 def _importable() -> Generator[None, None, None]:
     """New Python processes find what this one finds: Blender's extensions keep their packages where its Python alone never looks."""
+    util: Any = import_module("multiprocessing.util")
+    flags = util._args_from_interpreter_flags
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(place for place in sys.path if place)
+    # Blender's Python ignores the environment, and joblib would start its processes just so.
+    util._args_from_interpreter_flags = lambda: [flag for flag in flags() if flag not in ("-E", "-I")]
     try:
         yield
     finally:
+        util._args_from_interpreter_flags = flags
         if before is None:
             del os.environ["PYTHONPATH"]
         else:
