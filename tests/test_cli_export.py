@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from washi_latent.cli import main
-from washi_latent.core import TextureModel, export
+from washi_latent.core import export
+
+pytestmark = pytest.mark.usefixtures("both_models")
 
 ROOT = Path(__file__).parents[1]
 RECIPE = """[export]
@@ -29,11 +30,6 @@ name = "drawn"
 random = { count = 3, seed = 5 }
 """
 COUNT = 24
-
-
-@pytest.fixture(autouse=True)
-def _models(model: TextureModel, sheet_model: TextureModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WASHI_LATENT_MODELS", f"{model.info.folder.parent}{os.pathsep}{sheet_model.info.folder.parent}")
 
 
 @pytest.fixture

@@ -157,11 +157,13 @@ def _sequence(parser: argparse.ArgumentParser) -> None:
 def _export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="a TOML file; docs/export.md says what it holds")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="for the textures; what is there already is not made again")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, which share this machine's cores (default 1)")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="run on a Dask cluster, such as tcp://farm:8786, instead")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, which share this machine's cores (default 1)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="run on a Dask cluster, such as tcp://farm:8786, instead")
     parser.add_argument("--shard", type=_shard, metavar="I/N", help="make the share I of N only, for a farm's task array")
-    parser.add_argument("--verify", action="store_true", help="check the folder instead of writing to it; exit code 1 where something is wrong")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be made, its disk and its time, instead of writing")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--verify", action="store_true", help="check the folder instead of writing to it; exit code 1 where something is wrong")
+    instead.add_argument("--dry-run", action="store_true", help="say what would be made, its disk and its time, instead of writing")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
 
 
@@ -469,6 +471,8 @@ def _spread_sessions(states: list[Any], count: int) -> list[Any]:
 
 
 def _run_export(arguments: argparse.Namespace) -> int:
+    from importlib.util import find_spec
+
     from .core.export import export, plan, shard
     from .core.recipe_reading import read_recipe
 
@@ -476,7 +480,8 @@ def _run_export(arguments: argparse.Namespace) -> int:
         raise WashiError("no recipe was given: give a TOML file, such as recipe.toml, or --verify to check a folder as it is")
     if arguments.recipe is None:
         return _verify_export(arguments, None)
-    recipe = read_recipe(arguments.recipe)
+    lacking = "" if find_spec("bpy") else "a material library is made by Blender: run blender --command washi_latent export, or leave [library] out"
+    recipe = read_recipe(arguments.recipe, no_library=lacking)
     items = plan(recipe, _bar("plan"))
     if arguments.verify:
         return _verify_export(arguments, items)

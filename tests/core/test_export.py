@@ -27,6 +27,8 @@ from washi_latent.core.items import WORK, Item, is_done, write_item
 from washi_latent.core.locks import locked
 from washi_latent.core.recipe_reading import read_recipe
 
+pytestmark = pytest.mark.usefixtures("both_models")
+
 RECIPE = """[export]
 models = ["small-sheet", "small-64"]
 maps = ["base_color", "height", "opacity"]
@@ -37,11 +39,6 @@ name = "{points}/{model}-{label}-{noise_seed}"
 name = "a"
 seeds = "0-2"
 """
-
-
-@pytest.fixture(autouse=True)
-def _models(model: TextureModel, sheet_model: TextureModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WASHI_LATENT_MODELS", f"{model.info.folder.parent}{os.pathsep}{sheet_model.info.folder.parent}")
 
 
 def items_of(folder: Path, text: str = RECIPE) -> list[Item]:

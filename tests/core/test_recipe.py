@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tomllib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -24,9 +23,8 @@ from washi_latent.core.toml_lines import line_of, toml_lines
 
 
 @pytest.fixture
-def folder(tmp_path: Path, model: TextureModel, sheet_model: TextureModel, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, sheet_model: TextureModel, both_models: None) -> Path:
     """Where recipes lie; both small models are found by name, and a session is there."""
-    monkeypatch.setenv("WASHI_LATENT_MODELS", f"{model.info.folder.parent}{os.pathsep}{sheet_model.info.folder.parent}")
     search = Search(sheet_model, seed=4, noise_seed=5)
     search.keep("deep moss / 苔", np.linspace(-1, 1, 12))
     search.step_to(np.linspace(0, 2, 12))
@@ -162,6 +160,13 @@ def test_every_mistake_is_told_at_once(folder: Path) -> None:
         read_recipe(write(folder, text))
     assert [line for line, _ in caught.value.problems] == [3, 4, 5, 7, 8, 12, 12]
     assert str(caught.value).count("\n  line ") == 7
+
+
+def test_a_library_where_none_can_be_written_is_a_mistake(folder: Path) -> None:
+    path = write(folder, HEAD + POINTS + "\n[library]\n")
+    assert read_recipe(path).library is not None
+    with pytest.raises(RecipeError, match="line 7: no Blender here"):
+        read_recipe(path, no_library="no Blender here")
 
 
 def test_a_recipe_that_is_not_there_or_not_text(tmp_path: Path) -> None:

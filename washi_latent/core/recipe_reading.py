@@ -45,12 +45,13 @@ class RecipeError(WashiError):
         super().__init__(f"{path} has {_several(len(self.problems), 'mistake')}, nothing was made:{said}")
 
 
-def read_recipe(path: str | os.PathLike[str], extra: Iterable[str | os.PathLike[str]] = ()) -> Recipe:
+def read_recipe(path: str | os.PathLike[str], extra: Iterable[str | os.PathLike[str]] = (), no_library: str = "") -> Recipe:
     """Read and check a recipe.
 
     Args:
         path: of the TOML file; sessions and models' folders are found from beside it.
         extra: folders of bundles that count before the others.
+        no_library: why a material library can't be written here; a recipe that wants one is then mistaken.
 
     Raises:
         RecipeError: every mistake with its line.
@@ -71,6 +72,8 @@ def read_recipe(path: str | os.PathLike[str], extra: Iterable[str | os.PathLike[
         raise RecipeError(place, [(line, f"this is not TOML: {error}")]) from error
     notes = _Notes(toml_lines(text))
     recipe = _recipe(_Table(notes, (), value), place.parent, extra)
+    if no_library and "library" in value:
+        notes.add(("library",), no_library)
     if notes.problems or recipe is None:
         raise RecipeError(place, notes.problems)
     return recipe
@@ -289,10 +292,6 @@ def _library(top: _Table, maps: Mapping[str, Format]) -> Library | None:
     table.finish()
     if not maps.get("base_color", "exr").startswith("png"):
         top.notes.add(table.path, "a material library shows base_color as PNG: add it to the maps")
-    from importlib.util import find_spec
-
-    if find_spec("bpy") is None:
-        top.notes.add(table.path, "a material library is made by Blender: run blender --command washi_latent export, or leave [library] out")
     return Library(file, catalog)
 
 
