@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from washi_latent.core import ModelInfo, Search, TextureModel, WashiError
@@ -175,6 +175,43 @@ def test_a_recipe_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(WashiError, match="can't be read"):
         read_recipe(tmp_path / "binary.toml")
+
+
+scalars = st.one_of(
+    st.integers(-2, 70),
+    st.floats(-1, 100),
+    st.booleans(),
+    st.sampled_from(["", "all", "seed:1", "start", "0-2", "64x32", "height", "png16", "{id}", "small-64"]),
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["count", "center", "ends", "angle", "x"]), inner, max_size=3)),
+)
+HEAD_KEYS = ["models", "sizes", "noise_seeds", "maps", "format", "formats", "name"]
+TABLE_KEYS = ["name", "model", "session", "favourites", "steps", "seeds", "latents", "random", "grid", "sequence"]
+
+
+def toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {toml(inner)}" for name, inner in value.items()) + "}"
+    return "[" + ", ".join(map(toml, value)) + "]" if isinstance(value, list) else json.dumps(value)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(st.sampled_from(HEAD_KEYS), anything, max_size=3), st.lists(st.dictionaries(st.sampled_from(TABLE_KEYS), anything, max_size=3), max_size=2)
+)
+def test_whatever_stands_in_a_recipe_it_is_read_or_refused(folder: Path, head: dict[str, object], tables: list[dict[str, object]]) -> None:
+    lines = ["[export]", "models = ['small-64']" if "models" not in head else "", *(f"{key} = {toml(value)}" for key, value in head.items())]
+    for table in tables:
+        lines += ["[[points]]", *(f"{key} = {toml(value)}" for key, value in table.items())]
+    problems: tuple[tuple[int, str], ...] = ()
+    try:
+        read = read_recipe(write(folder, "\n".join(lines)))
+    except RecipeError as error:
+        read, problems = None, error.problems
+    assert (read is None) == bool(problems)
+    assert all(1 <= line <= len(lines) and sentence for line, sentence in problems)
 
 
 # Lines
