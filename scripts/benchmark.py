@@ -1,6 +1,6 @@
 """Times what a user waits for, beside named peers and floors, in one run: medians, and ratios that hold when the machine is busy.
 
-    python scripts/benchmark.py [--json] [--quick] [--only generation mssim clustering step sequence]
+    python scripts/benchmark.py [--json] [--quick] [--only generation mssim clustering step sequence export]
 
 Peers are optional (pip install 'washi-latent[benchmark]'); one that is not installed is said and left out. A floor is what the
 operations and bytes alone would take at this machine's own matrix-product rate and copy bandwidth, measured in the same run.
@@ -21,6 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+from benchmark_export import export
 
 from washi_latent.core import Search, SearchSettings, WashiError, choose_representatives, interpolate, load_model, mssim_matrix
 from washi_latent.core.models import TextureModel
@@ -275,6 +276,7 @@ SECTIONS: dict[str, Callable[[dict[str, float], bool], list[Row]]] = {
     "clustering": clustering,
     "step": step,
     "sequence": sequence,
+    "export": export,
 }
 
 if __name__ == "__main__":
