@@ -21,7 +21,7 @@ from .core.errors import WashiError
 if TYPE_CHECKING:
     import numpy as np
 
-    from .core.models import TextureModel
+    from .core.models import ModelInfo, TextureModel
     from .core.search import Candidates, Search
 
 
@@ -275,7 +275,7 @@ def _run_explore(arguments: argparse.Namespace) -> int:
         began = time.perf_counter()
         candidates = search.sample()
         index = _choice(arguments, candidates, target, step)
-        _write_step(folder, start + step + 1, candidates, index)
+        _write_step(folder, start + step + 1, candidates, index, search.model.info)
         search.pick(index)
         print(f"step {start + step + 1}: picked texture {index} of {len(candidates.latents)} ({time.perf_counter() - began:.1f} s)", file=sys.stderr)
         _say(candidates.representatives.message)
@@ -328,24 +328,24 @@ def _choice(arguments: argparse.Namespace, candidates: Candidates, target: np.nd
     return int(shown[position])
 
 
-def _write_step(folder: Path, number: int, candidates: Candidates, picked: int) -> None:
+def _write_step(folder: Path, number: int, candidates: Candidates, picked: int, info: ModelInfo) -> None:
     from .core.images import contact_sheet, write_png
+    from .core.light import lit
 
+    pictures = lit(candidates.images, info)
     shown = [int(i) for i in candidates.representatives.indices]
     place = {index: position for position, index in enumerate(shown)}
     labels = [f"{i}" + (f"  shown as {place[i]}" if i in place else "") for i in range(len(candidates.images))]
     order = [picked] if picked not in place else []
     write_png(
         folder / f"step-{number:02d}-candidates.png",
-        contact_sheet(candidates.images, labels, columns=10, tile=112, marked=shown, title=f"Step {number}: all candidates; framed: those that are shown"),
+        contact_sheet(pictures, labels, columns=10, tile=112, marked=shown, title=f"Step {number}: all candidates; framed: those that are shown"),
     )
     names = [f"{place.get(i, '-')}: texture {i}" + (", picked" if i == picked else "") for i in [*shown, *order]]
     marked = [i for i, index in enumerate([*shown, *order]) if index == picked]
     write_png(
         folder / f"step-{number:02d}-representatives.png",
-        contact_sheet(
-            candidates.images[[*shown, *order]], names, columns=4, tile=192, marked=marked, title=f"Step {number}: representatives; framed: the pick"
-        ),
+        contact_sheet(pictures[[*shown, *order]], names, columns=4, tile=192, marked=marked, title=f"Step {number}: representatives; framed: the pick"),
     )
 
 
@@ -389,6 +389,7 @@ def _load(arguments: argparse.Namespace, name: str | None = None) -> TextureMode
 
 def _run_sequence(arguments: argparse.Namespace) -> int:
     from .core.images import contact_sheet, make_folder, rgb, write_json, write_png
+    from .core.light import lit
     from .core.sequence import interpolate
     from .core.sessions import place_of, read_session
 
@@ -428,7 +429,8 @@ def _run_sequence(arguments: argparse.Namespace) -> int:
         write_png(folder / f"texture-{i:03d}.png", rgb(image), provenance)
     labels = [f"{i}: {s:.3f}" + ("" if t == "ok" else " !") for i, (s, t) in enumerate(zip(sequence.similarities, sequence.status, strict=True))]
     write_png(
-        folder / "sequence.png", contact_sheet(sequence.images, labels, columns=6, tile=192, title="The sequence; below each texture: MSSIM to the reference")
+        folder / "sequence.png",
+        contact_sheet(lit(sequence.images, model.info), labels, columns=6, tile=192, title="The sequence; below each texture: MSSIM to the reference"),
     )
     write_json(
         folder / "sequence.json",

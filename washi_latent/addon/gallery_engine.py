@@ -85,12 +85,13 @@ def sheet(packed: str, folder: str, threads: int, latent: bytes, edge: int) -> C
     def work(progress: Progress) -> Bytes:
         import numpy as np
 
-        from ..core.images import rgb
+        from ..core.light import lit
 
         seed = json.loads(packed)["noise_seed"]
-        image = engine.model(folder, threads).generate(np.frombuffer(latent, "<f8"), edge, seed, progress)[0]
+        loaded = engine.model(folder, threads)
+        images = loaded.generate(np.frombuffer(latent, "<f8"), edge, seed, progress)
         result = np.full((edge, edge, 4), 255, np.uint8)
-        result[..., :3] = np.round(rgb(image)[::-1] * 255)
+        result[..., :3] = np.round(lit(images, loaded.info)[0, ::-1] * 255)
         return result
 
     return work
