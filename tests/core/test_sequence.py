@@ -54,7 +54,7 @@ class Leap:
     def __init__(self, model: TextureModel) -> None:
         self.info, self._ends = model.info, model.generate(np.stack([np.full(DIM, -0.6), np.full(DIM, 0.6)]))
 
-    def generate(self, latents, size=None, seed=0, progress=None):  # noqa: ANN001, ANN201
+    def generate(self, latents, size=None, seed=0, progress=None):
         place = np.atleast_2d(np.asarray(latents, np.float64))[:, 0]
         share = (0.02 * place + 0.49 * (1 + np.tanh((place - 0.337) * 3000)))[:, None, None, None]
         return ((1 - share) * self._ends[0] + share * self._ends[1]).astype(np.float32)
