@@ -111,7 +111,7 @@ def plan(recipe: Recipe, progress: Progress = ignore) -> list[Item]:
             if other.id != item.id:
                 raise WashiError(f"two textures would be named {item.name}: add {{index}} or {{points}} to the recipe's name")
         progress((done + 1) / len(uses))
-    return sorted(items.values(), key=lambda item: (-item.weight, item.model, item.size, item.noise_seed, item.name))
+    return sorted(items.values(), key=lambda item: (-item.weight, item.model, item.size, item.noise_seed, item.points, item.index))
 
 
 class _Lazy:
