@@ -21,7 +21,7 @@ from .core.errors import WashiError
 if TYPE_CHECKING:
     import numpy as np
 
-    from .core.models import TextureModel
+    from .core.models import ModelInfo, TextureModel
     from .core.search import Candidates, Search
 
 
@@ -195,6 +195,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="stop after so many minutes")
     parser.add_argument("--seed", type=int, default=0, help="of weights and order (default 0)")
     parser.add_argument("--restart", action="store_true", help="start anew instead of going on from the last checkpoint")
+    parser.add_argument("--begin-with", metavar="MODEL", help="a sheet model whose weights to begin with (--kind sheet)")
     parser.add_argument("--threads", type=int, help="processor threads to use")
 
 
@@ -274,7 +275,7 @@ def _run_explore(arguments: argparse.Namespace) -> int:
         began = time.perf_counter()
         candidates = search.sample()
         index = _choice(arguments, candidates, target, step)
-        _write_step(folder, start + step + 1, candidates, index)
+        _write_step(folder, start + step + 1, candidates, index, search.model.info)
         search.pick(index)
         print(f"step {start + step + 1}: picked texture {index} of {len(candidates.latents)} ({time.perf_counter() - began:.1f} s)", file=sys.stderr)
         _say(candidates.representatives.message)
@@ -327,24 +328,24 @@ def _choice(arguments: argparse.Namespace, candidates: Candidates, target: np.nd
     return int(shown[position])
 
 
-def _write_step(folder: Path, number: int, candidates: Candidates, picked: int) -> None:
+def _write_step(folder: Path, number: int, candidates: Candidates, picked: int, info: ModelInfo) -> None:
     from .core.images import contact_sheet, write_png
+    from .core.light import lit
 
+    pictures = lit(candidates.images, info)
     shown = [int(i) for i in candidates.representatives.indices]
     place = {index: position for position, index in enumerate(shown)}
     labels = [f"{i}" + (f"  shown as {place[i]}" if i in place else "") for i in range(len(candidates.images))]
     order = [picked] if picked not in place else []
     write_png(
         folder / f"step-{number:02d}-candidates.png",
-        contact_sheet(candidates.images, labels, columns=10, tile=112, marked=shown, title=f"Step {number}: all candidates; framed: those that are shown"),
+        contact_sheet(pictures, labels, columns=10, tile=112, marked=shown, title=f"Step {number}: all candidates; framed: those that are shown"),
     )
     names = [f"{place.get(i, '-')}: texture {i}" + (", picked" if i == picked else "") for i in [*shown, *order]]
     marked = [i for i, index in enumerate([*shown, *order]) if index == picked]
     write_png(
         folder / f"step-{number:02d}-representatives.png",
-        contact_sheet(
-            candidates.images[[*shown, *order]], names, columns=4, tile=192, marked=marked, title=f"Step {number}: representatives; framed: the pick"
-        ),
+        contact_sheet(pictures[[*shown, *order]], names, columns=4, tile=192, marked=marked, title=f"Step {number}: representatives; framed: the pick"),
     )
 
 
@@ -388,6 +389,7 @@ def _load(arguments: argparse.Namespace, name: str | None = None) -> TextureMode
 
 def _run_sequence(arguments: argparse.Namespace) -> int:
     from .core.images import contact_sheet, make_folder, rgb, write_json, write_png
+    from .core.light import lit
     from .core.sequence import interpolate
     from .core.sessions import place_of, read_session
 
@@ -427,7 +429,8 @@ def _run_sequence(arguments: argparse.Namespace) -> int:
         write_png(folder / f"texture-{i:03d}.png", rgb(image), provenance)
     labels = [f"{i}: {s:.3f}" + ("" if t == "ok" else " !") for i, (s, t) in enumerate(zip(sequence.similarities, sequence.status, strict=True))]
     write_png(
-        folder / "sequence.png", contact_sheet(sequence.images, labels, columns=6, tile=192, title="The sequence; below each texture: MSSIM to the reference")
+        folder / "sequence.png",
+        contact_sheet(lit(sequence.images, model.info), labels, columns=6, tile=192, title="The sequence; below each texture: MSSIM to the reference"),
     )
     write_json(
         folder / "sequence.json",
@@ -543,7 +546,7 @@ def _run_synthesize(arguments: argparse.Namespace) -> int:
     try:
         from .training.washi import KINDS, TITLES, synthesize
     except ImportError as error:
-        raise WashiError(f"the simulation needs {error.name}, which is not installed: pip install 'washi-latent[simulate]'") from error
+        raise _not_here("the simulation", "simulate", error) from error
     out = Path(arguments.out)
     if arguments.kind == "all":
         import numpy as np
@@ -569,8 +572,10 @@ def _run_synthesize(arguments: argparse.Namespace) -> int:
 
 
 def _run_train(arguments: argparse.Namespace) -> int:
-    from .training import train
-
+    try:
+        from .training import train
+    except ImportError as error:
+        raise _not_here("training", "train", error) from error
     info = train(
         out=Path(arguments.out),
         images=Path(arguments.images) if arguments.images else None,
@@ -580,6 +585,7 @@ def _run_train(arguments: argparse.Namespace) -> int:
         minutes=arguments.minutes,
         seed=arguments.seed,
         resume=not arguments.restart,
+        begin_with=arguments.begin_with,
         threads=arguments.threads,
     )
     print(f"the model {info.name} is in {info.folder}")
@@ -590,10 +596,16 @@ def _run_figures(arguments: argparse.Namespace) -> int:
     try:
         from .figures import draw_figures
     except ImportError as error:
-        raise WashiError(f"the figures need {error.name}, which is not installed: pip install 'washi-latent[figures]'") from error
+        raise _not_here("drawing figures", "figures", error) from error
     for path in draw_figures(arguments.model, arguments.out, arguments.seed):
         print(path)
     return 0
+
+
+def _not_here(what: str, extra: str, error: ImportError) -> WashiError:
+    missing = error.name or ""
+    why = "is not part of the extension" if missing.startswith(f"{__package__}.") else f"needs {missing}, which is not installed"
+    return WashiError(f"{what} {why}: pip install 'washi-latent[{extra}]'")
 
 
 # Saying things
