@@ -258,7 +258,9 @@ def _cluster(items: Sequence[Item], work: _Work, address: str) -> _Results:
         raise WashiError("a Dask cluster needs packages that are not installed: pip install 'washi-latent[dask]'") from error
     import logging
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # What Dask mends by itself, a lost worker's results say, is no news for whoever watches.
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client: Any = cast("Any", Client)(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
