@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -91,6 +92,22 @@ def test_a_killed_export_goes_on_and_ends_as_an_uncut_one(tmp_path: Path, recipe
     # Workers whose parent was killed may finish what they had begun.
     assert report["found"] >= len(before)
     assert {p: i for p, i in before.items() if p.stat().st_ino == i} == before
+    assert contents(out) == uncut
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="finds a process's children as Linux tells them")
+def test_a_killed_worker_is_one_sentence_and_nothing_is_lost(tmp_path: Path, recipe: Path, uncut: dict[str, bytes]) -> None:
+    out = tmp_path / "out"
+    process = start("export", recipe, "--out", out, "--jobs", "2")
+    wait_for(out, 4, process)
+    children = [pid for tasks in Path(f"/proc/{process.pid}/task").glob("*/children") for pid in tasks.read_text().split()]
+    workers = [pid for pid in children if b"popen_loky" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(int(workers[0]), signal.SIGKILL)
+    _, complained = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "a worker process was killed" in complained
+    assert "Traceback" not in complained
+    assert main(["export", str(recipe), "--out", str(out)]) == 0
     assert contents(out) == uncut
 
 

@@ -41,9 +41,14 @@ seeds = "0-2"
 """
 
 
+def _written(folder: Path, text: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(text)
+    return path
+
+
 def items_of(folder: Path, text: str = RECIPE) -> list[Item]:
-    (folder / "recipe.toml").write_text(text)
-    return plan(read_recipe(folder / "recipe.toml"))
+    return plan(read_recipe(_written(folder, text)))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -142,6 +147,20 @@ def test_threads_change_no_bytes_of_the_shipped_models(tmp_path: Path, monkeypat
         latents = np.random.default_rng(2).normal(size=(3, one.latent_dim))
         size = 320 if one.info.size is None else None
         np.testing.assert_array_equal(one.generate(latents[:1], size, 3), many.generate(latents, size, 3)[:1])
+
+
+def test_a_sequence_is_the_same_whatever_cores_there_are(tmp_path: Path) -> None:
+    """Shards on machines with other numbers of cores have to agree on what there is to make."""
+    text = '[export]\nmodels = ["small-sheet"]\nsizes = [64]\n[[points]]\nsequence = { ends = ["seed:1", "seed:2", "seed:3"], count = 4, size = 64 }\n'
+    here = [(item.name, item.id) for item in plan(read_recipe(_written(tmp_path, text)))]
+    script = (
+        "import os, sys; hasattr(os, 'sched_setaffinity') and os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]);"
+        "from washi_latent.core.export import plan; from washi_latent.core.recipe_reading import read_recipe;"
+        "print([(item.name, item.id) for item in plan(read_recipe(sys.argv[1]))])"
+    )
+    there = subprocess.run([sys.executable, "-c", script, tmp_path / "recipe.toml"], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert there.stdout.strip() == repr(here)
+    assert len({identity for _, identity in here}) == 7
 
 
 def test_a_sheets_fields_are_drawn_once_for_all_its_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

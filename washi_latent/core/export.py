@@ -111,7 +111,7 @@ def plan(recipe: Recipe, progress: Progress = ignore) -> list[Item]:
             if other.id != item.id:
                 raise WashiError(f"two textures would be named {item.name}: add {{index}} or {{points}} to the recipe's name")
         progress((done + 1) / len(uses))
-    return sorted(items.values(), key=lambda item: (-item.weight, item.model, item.size, item.noise_seed, item.name))
+    return sorted(items.values(), key=lambda item: (-item.weight, item.model, item.size, item.noise_seed, item.points, item.index))
 
 
 class _Lazy:
@@ -258,7 +258,9 @@ def _cluster(items: Sequence[Item], work: _Work, address: str) -> _Results:
         raise WashiError("a Dask cluster needs packages that are not installed: pip install 'washi-latent[dask]'") from error
     import logging
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # What Dask mends by itself, a lost worker's results say, is no news for whoever watches.
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client: Any = cast("Any", Client)(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
