@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
+from preference_peers import PEERS
 
 from washi_latent.core import Search, SearchSettings, TextureModel
 from washi_latent.core.search import compared, default_settings
@@ -144,4 +145,5 @@ METHODS: dict[str, Factory] = {
     "k-means on latents": lambda m, s, e: old(m, s, e, shown=_latent_means),
     "k-means on pixels": lambda m, s, e: old(m, s, e, make=PixelMeans),
     "global random": GlobalRandom,
+    **PEERS,
 }

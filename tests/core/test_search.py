@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from washi_latent.core import Cancelled, Search, SearchSettings, SearchState, TextureModel, WashiError, pack_state, rank_by_picture, unpack_state
-from washi_latent.core.search import candidate_latents, compared
+from washi_latent.core.search import SEARCH_METHODS, candidate_latents, compared, similarities
+from washi_latent.core.similarity import mssim_matrix
 
 FEW = SearchSettings(radius=2.0, samples=9, representatives=4, method="coverage")
 LEARNING = SearchSettings(radius=2.0, samples=9, representatives=4)
@@ -314,3 +315,20 @@ def test_a_cancelled_look_ends_at_once_and_leaves_the_search_as_it_was(model: Te
     shares: list[float] = []
     assert len(search.sample(shares.append).latents) == 50
     assert shares == sorted(shares)
+
+
+def test_a_thousand_candidates_are_compared_through_references(model: TextureModel) -> None:
+    """The estimate of all pairs orders them as MSSIM does."""
+    images = model.generate(np.random.default_rng(0).normal(size=(210, DIM)))
+    estimated, exact = similarities(images), mssim_matrix(images)
+    assert estimated.shape == (210, 210)
+    np.testing.assert_array_equal(np.diag(estimated), 1)
+    off = ~np.eye(210, dtype=bool)
+    assert np.corrcoef(estimated[off], exact[off])[0, 1] > 0.7
+    np.testing.assert_array_equal(similarities(images[:20]), mssim_matrix(images[:20]))
+
+
+@pytest.mark.parametrize("method", SEARCH_METHODS)
+def test_every_method_shows_as_many_as_are_asked_for(model: TextureModel, method: str) -> None:
+    search = Search(model, settings=SearchSettings(samples=220, representatives=7, method=method))  # type: ignore[arg-type]
+    assert len(set(search.sample().representatives.indices.tolist())) == 7

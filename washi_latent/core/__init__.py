@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .errors import WashiError
+from .find import find_latents
 from .images import contact_sheet, read_image, write_png
 from .maps import FORMATS, MAPS, MaterialMaps, estimate_height, estimate_opacity, material_maps, normal_from_height, write_map, write_maps
 from .models import ModelInfo, TextureModel, find_bundles, list_models, load_model, verify, write_bundle
@@ -47,6 +48,7 @@ __all__ = [
     "estimate_height",
     "estimate_opacity",
     "find_bundles",
+    "find_latents",
     "interpolate",
     "list_models",
     "load_model",

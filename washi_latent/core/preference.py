@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import WashiError
 from .progress import Progress, ignore, part
-from .texture_features import GROUPS, texture_features
+from .texture_features import GROUPS, WEIGHTS, texture_features
 
 if TYPE_CHECKING:
     from .search import Model
@@ -34,8 +34,10 @@ PREVIEW_EDGE = 64
 
 SURVEY_SAMPLES = 256
 DRAWS = 96
-UNCERTAINTY = 0.15
+UNCERTAINTY = 0.06
 """How far choices stray from the features' own order: the softmax's temperature, in typical differences."""
+
+REACH = 2.5
 
 _surveys: WeakKeyDictionary[Model, dict[int, FeatureSpace]] = WeakKeyDictionary()
 _NEWTON_STEPS, _LONGEST_STEP = 40, 1.0
@@ -85,7 +87,7 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class FeatureSpace:
-    """Texture features of a model, in its own units: groups of features count equally.
+    """Texture features of a model, in its own units: deviations among its textures, groups of features weighed.
 
     Attributes:
         mean, scale: (F,). points: (N, F) coordinates of random textures of the model. covariance: (F, F) of them.
@@ -100,7 +102,7 @@ class FeatureSpace:
     def of(cls, features: ArrayLike) -> FeatureSpace:
         """The space of a model's random textures, given their features (N, F)."""
         values = np.asarray(features, np.float64)
-        weight = np.sqrt(np.concatenate([np.full(size, size) for size in GROUPS.values()]))
+        weight = np.concatenate([np.full(size, np.sqrt(size) / WEIGHTS[name]) for name, size in GROUPS.items()])
         mean, scale = values.mean(0), (values.std(0) + 1e-3) * weight
         points = (values - mean) / scale
         return cls(mean, scale, points, np.atleast_2d(np.cov(points.T)) + 1e-4 * np.eye(points.shape[1]))
@@ -108,6 +110,11 @@ class FeatureSpace:
     def __call__(self, features: ArrayLike) -> Vectors:
         """Coordinates of features (..., F); Euclidean distance is what counts."""
         return (np.asarray(features, np.float64) - self.mean) / self.scale
+
+    def within_reach(self, point: Vectors) -> Vectors:
+        """A point (F,), coordinates that no texture of the model comes near brought to `REACH` deviations: all textures lack those alike."""
+        limit = REACH * np.sqrt(np.diag(self.covariance))
+        return np.clip(point, -limit, limit)
 
     @property
     def typical(self) -> float:
@@ -131,9 +138,13 @@ def survey(model: Model, noise_seed: int, progress: Progress = ignore) -> Featur
     """The feature space of a model, from `SURVEY_SAMPLES` of its textures; remembered as long as the model lives."""
     known = _surveys.setdefault(model, {})
     if noise_seed not in known:
-        latents = np.random.default_rng(2000).standard_normal((SURVEY_SAMPLES, model.latent_dim))
-        known[noise_seed] = FeatureSpace.of(features_of(model, latents, noise_seed, progress))
+        known[noise_seed] = FeatureSpace.of(features_of(model, survey_latents(model.latent_dim), noise_seed, progress))
     return known[noise_seed]
+
+
+def survey_latents(dim: int) -> Vectors:
+    """(SURVEY_SAMPLES, dim) latents of the textures that a survey looks at; its points are in the same order."""
+    return np.random.default_rng(2000).standard_normal((SURVEY_SAMPLES, dim))
 
 
 def features_of(model: Model, latents: ArrayLike, noise_seed: int, progress: Progress = ignore) -> NDArray[np.float32]:

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import WashiError
-from .images import resize, rgb
+from .images import resize, rgb, square
 from .models import ModelInfo
-from .preference import DRAWS, PREVIEW_EDGE, Comparison, Seen, believe, features_of, most_useful, survey
+from .preference import DRAWS, PREVIEW_EDGE, Comparison, FeatureSpace, Seen, believe, features_of, most_useful, survey
 from .progress import Progress, ignore, part
 from .representatives import METHODS, Method, Representatives, choose_representatives, distinct
-from .similarity import gray, mssim_matrix
+from .similarity import mssim_matrix
 from .sphere import MAX_CONCENTRATION, sample_directions, sample_sphere
 from .texture_features import GROUPS, texture_features
 
@@ -39,6 +39,7 @@ COMPARED_EDGE = 64
 """Textures are compared at this many pixels an edge: a step must answer while the artist looks."""
 
 MAX_SAMPLES = 4096
+ALL_PAIRS, REFERENCES = 200, 32
 
 
 class Model(Protocol):
@@ -215,7 +216,7 @@ class Candidates:
 
     Attributes:
         latents: (N, dim). images: (N, H, W, C) in [0, 1].
-        similarity: (N, N) MSSIM of the compared pictures.
+        similarity: (N, N) MSSIM of the compared pictures; estimated for more than `ALL_PAIRS` of them, see `similarities`.
         representatives: chosen indices, labels, and a message or None.
         node, draw: whose they are.
         seen: what a pick teaches here; `Search.pick` takes it where the pick is made without these candidates at hand. None
@@ -291,7 +292,7 @@ class Search:
         settings = self.state.nodes[index].settings
         latents, rng = self._draw(index, draw)
         images = self.model.generate(latents, self._edge(), self.state.noise_seed, part(progress, 0, 0.7))
-        similarity = mssim_matrix(compared(images), threads=self.threads)
+        similarity = similarities(compared(images), self.threads)
         progress(0.8)
         if settings.method == "preference":
             seen, chosen = self._preferred(latents, images, similarity, rng, part(progress, 0.8, 1))
@@ -541,21 +542,35 @@ def compared(images: ArrayLike) -> Array:
     return part.reshape(len(part), kept // 2, 2, kept // 2, 2, part.shape[-1]).mean((2, 4))
 
 
+def similarities(pictures: ArrayLike, threads: int | None = None) -> Array:
+    """(N, N) MSSIM of pictures (N, H, W, C); of more than `ALL_PAIRS` an estimate whose time grows with N, not with its square.
+
+    The estimate compares SSIM vectors (Satoh, section 3) to `REFERENCES` pictures, which farthest-first traversal of the texture
+    features spreads over all: 1 less the root mean square difference of two vectors.
+    """
+    array = np.asarray(pictures, np.float32)
+    if len(array) <= ALL_PAIRS:
+        return mssim_matrix(array, threads=threads)
+    points = FeatureSpace.of(texture_features(array)).points
+    chosen, distance = [0], np.linalg.norm(points - points[0], axis=1)
+    while len(chosen) < REFERENCES:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(points - points[chosen[-1]], axis=1))
+    vectors = mssim_matrix(array, array[chosen], threads).astype(np.float64)
+    squares = (vectors**2).sum(1)
+    apart = np.maximum(squares[:, None] + squares - 2 * vectors @ vectors.T, 0) / REFERENCES
+    result = 1 - np.sqrt(apart)
+    np.fill_diagonal(result, 1)
+    return result.astype(np.float32)
+
+
 def rank_by_picture(images: ArrayLike, target: ArrayLike) -> NDArray[np.intp]:
-    """Indices of textures (N, H, W, C), the one that looks most like a picture (h, w, 3) first: MSSIM, and mean colour."""
+    """Indices of textures (N, H, W, C), the one that looks most like a picture (h, w, 3) first, wherever its marks lie."""
     textures = np.asarray(images, np.float32)
-    height, width = textures.shape[1:3]
-    wanted = resize(_square(rgb(target)), height, width)
-    structure = mssim_matrix(gray(textures), gray(wanted)[None])[:, 0]
-    colors = np.stack([rgb(t) for t in textures]).mean((1, 2))
-    distance = np.linalg.norm(colors - wanted.mean((0, 1)), axis=1)
-    return np.argsort(-(structure - 2.0 * distance), kind="stable")
-
-
-def _square(picture: Array) -> Array:
-    edge = min(picture.shape[:2])
-    y, x = ((n - edge) // 2 for n in picture.shape[:2])
-    return picture[y : y + edge, x : x + edge]
+    wanted = resize(square(rgb(target)), *textures.shape[1:3])
+    features = texture_features(np.concatenate([np.stack([rgb(t) for t in textures]), wanted[None]]))
+    points = FeatureSpace.of(features)(features)
+    return np.argsort(np.linalg.norm(points[:-1] - points[-1], axis=1), kind="stable")
 
 
 # Packing

@@ -24,6 +24,9 @@ _TINY = np.float32(1e-7)
 GROUPS = {"color": 3, "contrast": 3, "spectrum": RADIAL_BINS, "chroma": CHROMA_BINS, "direction": 4, "marks": 2}
 """Names and sizes of the coordinates' groups, in their order."""
 
+WEIGHTS = {"color": 2.0, "contrast": 1.5, "spectrum": 1.5, "chroma": 1.0, "direction": 0.5, "marks": 0.5}
+"""How much each group counts where textures are compared."""
+
 
 def texture_features(images: ArrayLike) -> Array:
     """Coordinates of textures that a shift leaves as they are.
