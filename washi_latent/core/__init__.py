@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .analysis import Analysis, Direction, along, analyse, named_directions
 from .errors import WashiError
 from .find import find_latents
 from .images import contact_sheet, read_image, write_png
@@ -23,9 +24,11 @@ __all__ = [
     "PATHS",
     "SEARCH_METHODS",
     "SPACINGS",
+    "Analysis",
     "Cancelled",
     "Candidates",
     "Comparison",
+    "Direction",
     "Favourite",
     "MaterialMaps",
     "ModelInfo",
@@ -40,6 +43,8 @@ __all__ = [
     "TextureModel",
     "TextureSequence",
     "WashiError",
+    "along",
+    "analyse",
     "angle_for_concentration",
     "choose_representatives",
     "concentration_for_angle",
@@ -56,6 +61,7 @@ __all__ = [
     "material_maps",
     "mssim",
     "mssim_matrix",
+    "named_directions",
     "normal_from_height",
     "pack_state",
     "rank_by_picture",
