@@ -173,7 +173,7 @@ The first of a row stands for the others.</p>{_table(("kind", "share", "sets it 
 <p>Rows at growing angles from one texture, each column one way; the last row leaves the shell along its radius, to the origin and beyond.</p>
 <img src="shell.png" alt="Textures at several angles and radii">
 <h2>Directions that change one thing</h2>
-<p>Found by regression on the random textures and named by what they change; all but those named for it keep brightness and colour. Agreement is the correlation with the property on textures that
+<p>Found by regression on the random textures and named by what they change; those of colour keep the brightness, the others brightness and colour, as far as a straight line can. Agreement is the correlation with the property on textures that
 were not used to find them; change, in deviations of the property, is from one end of the shell to the other.</p>
 {_table(("direction", "agreement", "change"), directions)}<p></p><img src="directions.png" alt="One texture moved along each direction">
 </html>
