@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -166,3 +167,17 @@ def test_synthesize_writes_a_sheet_and_its_maps(tmp_path: Path) -> None:
     assert Image.open(out).size == (96, 96)
     assert Image.open(tmp_path / "sheet_height.png").mode == "I;16"
     assert read_provenance(out)["simulated"] == "unryu+ai"  # type: ignore[index]
+
+
+def test_analyse_writes_a_report_with_pictures(models_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyse", "small-64", "--out", str(tmp_path / "report")]) == 0
+    page = Path(capsys.readouterr().out.strip())
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r'src="([^"]+)"', text))
+    assert len(named) == 5
+    for name in named:
+        with Image.open(page.parent / name) as picture:
+            assert min(picture.size) > 200
+    facts = json.loads((page.parent / "analysis.json").read_text(encoding="utf-8"))
+    assert all(direction["name"] in text for direction in facts["directions"])
+    assert main(["analyse", "none"]) == 2

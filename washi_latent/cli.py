@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
             "washi-latent train --images my-photographs --out models/my-paper",
         )
     )
+    _analyse(_command(commands, "analyse", _run_analyse, "report what a model can do, with pictures", "washi-latent analyse washi-sheet --out analysis"))
     _figures(_command(commands, "figures", _run_figures, "draw the paper's five figures from a model", "washi-latent figures --out figures"))
     return parser
 
@@ -120,7 +121,7 @@ def _explore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same search (default 0)")
     parser.add_argument("--samples", type=int, help="textures a step (default 50)")
     parser.add_argument("--representatives", type=int, help="how many of them are shown (default 8)")
-    parser.add_argument("--method", help="how they are chosen: coverage, medoids, paper, random (default coverage)")
+    parser.add_argument("--method", help="how they are chosen: preference (learns from the picks), coverage, medoids, paper, random (default preference)")
     parser.add_argument("--radius", type=float, help="how far the light reaches (r)")
     parser.add_argument("--angle", type=float, metavar="DEGREES", help="mean angle to the last step's direction, in place of --concentration")
     parser.add_argument("--concentration", type=float, help="how narrow the light is (kappa)")
@@ -197,6 +198,13 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--restart", action="store_true", help="start anew instead of going on from the last checkpoint")
     parser.add_argument("--begin-with", metavar="MODEL", help="a sheet model whose weights to begin with (--kind sheet)")
     parser.add_argument("--threads", type=int, help="processor threads to use")
+
+
+def _analyse(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a model's name or folder")
+    parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default 0)")
+    parser.add_argument("--threads", type=int, help="processor threads to use (default all)")
+    parser.add_argument("--out", default="analysis", metavar="FOLDER", help="for index.html, its pictures and analysis.json (default analysis)")
 
 
 def _figures(parser: argparse.ArgumentParser) -> None:
@@ -589,6 +597,17 @@ def _run_train(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
     )
     print(f"the model {info.name} is in {info.folder}")
+    return 0
+
+
+def _run_analyse(arguments: argparse.Namespace) -> int:
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise WashiError(f"the report needs {error.name}, which is not installed: pip install 'washi-latent[figures]'") from error
+    from .report import write_report
+
+    print(write_report(arguments.model, arguments.out, arguments.seed, _bar("analyse"), arguments.threads))
     return 0
 
 

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from .analysis import Analysis, Direction, along, analyse, named_directions
 from .errors import WashiError
+from .find import find_latents
 from .images import contact_sheet, read_image, write_png
 from .maps import FORMATS, MAPS, MaterialMaps, estimate_height, estimate_opacity, material_maps, normal_from_height, write_map, write_maps
 from .models import ModelInfo, TextureModel, find_bundles, install_bundle, list_models, load_model, verify, write_bundle
+from .preference import Comparison, Seen
 from .progress import Cancelled, Progress
 from .representatives import METHODS, Representatives, choose_representatives, coverage
-from .search import Candidates, Favourite, Node, Search, SearchSettings, SearchState, pack_state, rank_by_picture, unpack_state
+from .search import SEARCH_METHODS, Candidates, Favourite, Node, Search, SearchSettings, SearchState, pack_state, rank_by_picture, unpack_state
 from .sequence import PATHS, SPACINGS, SequenceMetrics, TextureSequence, interpolate, slerp
 from .similarity import log_spectrum_features, mssim, mssim_matrix, ssim_vectors
 from .sphere import angle_for_concentration, concentration_for_angle, sample_directions, sample_sphere
+from .texture_features import texture_features
 
 __all__ = [
     "FORMATS",
     "MAPS",
     "METHODS",
     "PATHS",
+    "SEARCH_METHODS",
     "SPACINGS",
+    "Analysis",
     "Cancelled",
     "Candidates",
+    "Comparison",
+    "Direction",
     "Favourite",
     "MaterialMaps",
     "ModelInfo",
@@ -30,10 +38,13 @@ __all__ = [
     "Search",
     "SearchSettings",
     "SearchState",
+    "Seen",
     "SequenceMetrics",
     "TextureModel",
     "TextureSequence",
     "WashiError",
+    "along",
+    "analyse",
     "angle_for_concentration",
     "choose_representatives",
     "concentration_for_angle",
@@ -42,6 +53,7 @@ __all__ = [
     "estimate_height",
     "estimate_opacity",
     "find_bundles",
+    "find_latents",
     "install_bundle",
     "interpolate",
     "list_models",
@@ -50,6 +62,7 @@ __all__ = [
     "material_maps",
     "mssim",
     "mssim_matrix",
+    "named_directions",
     "normal_from_height",
     "pack_state",
     "rank_by_picture",
@@ -58,6 +71,7 @@ __all__ = [
     "sample_sphere",
     "slerp",
     "ssim_vectors",
+    "texture_features",
     "unpack_state",
     "verify",
     "write_bundle",

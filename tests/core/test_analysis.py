@@ -1,0 +1,64 @@
+"""What a model can do, on models whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from washi_latent.core import TextureModel, WashiError, along, analyse, named_directions
+from washi_latent.core.analysis import ANGLES, measure
+
+
+class Painted:
+    """Latent 0 makes it brighter, latent 1 yellower, latent 2 stronger in fine structure; the rest does nothing."""
+
+    latent_dim = 8
+
+    def __init__(self, model: TextureModel) -> None:
+        self.info = model.info
+
+    def generate(self, latents: object, size: object = None, seed: int = 0, progress: object = None) -> np.ndarray:
+        points = np.atleast_2d(np.asarray(latents, float))
+        fine = np.random.default_rng(seed).normal(size=(64, 64, 1))
+        light, yellow, strength = (points[:, i, None, None, None] for i in range(3))
+        return (0.5 + 0.06 * light + 0.04 * yellow * np.array([0.3, 0.3, -1]) + 0.02 * np.exp(0.5 * strength) * fine).clip(0, 1).astype(np.float32)
+
+
+def test_directions_are_those_that_were_painted(model: TextureModel) -> None:
+    found = {direction.name: direction for direction in named_directions(Painted(model))}  # type: ignore[arg-type]
+    for name, axis in (("brightness", 0), ("yellowness", 1)):
+        assert found[name].vector[axis] > 0.95
+        assert found[name].agreement > 0.95
+        assert found[name].change == pytest.approx(2 * np.sqrt(8), rel=0.1)  # one deviation of the property a unit of the latent
+    structure = [d for d in found.values() if d.vector[2] > 0.95]
+    assert len(structure) == 1  # contrast, fibre density: one direction, named once
+    for direction in found.values():
+        assert np.linalg.norm(direction.vector) == pytest.approx(1)
+
+
+def test_a_direction_changes_what_it_is_named_for(model: TextureModel) -> None:
+    start = np.random.default_rng(1).normal(size=model.latent_dim)
+    for direction in named_directions(model):
+        moved = np.stack([along(start, direction.vector, amount, model.info.prior_radius) for amount in (-0.5, 0, 0.5)])
+        np.testing.assert_allclose(np.linalg.norm(moved, axis=1), np.linalg.norm(start))
+        values = measure(model.generate(moved), model.info.channels)[direction.name]
+        assert values[2] > values[0]
+    assert np.linalg.norm(along(np.zeros(4), np.eye(4)[0], 0.3, 2.0)) == pytest.approx(2)
+
+
+def test_an_analysis_is_whole(sheet_model: TextureModel) -> None:
+    found = analyse(sheet_model, regions=5, pairs=3)
+    assert sum(region.share for region in found.regions) == pytest.approx(1)
+    assert sorted(np.concatenate([region.members for region in found.regions]).tolist()) == list(range(len(found.latents)))
+    assert [region.share for region in found.regions] == sorted((region.share for region in found.regions), reverse=True)
+    assert found.mssim.shape == found.features.shape == (len(ANGLES), 3)
+    assert found.features[0].mean() > found.features[-1].mean()
+    assert 0 < found.explained <= 1
+    with pytest.raises(WashiError):
+        analyse(sheet_model, regions=0)
+
+
+def test_channels_give_properties(sheet_model: TextureModel) -> None:
+    images = sheet_model.generate(np.zeros((2, sheet_model.latent_dim)), 64)
+    assert {"relief", "opacity"} <= set(measure(images, sheet_model.info.channels))
+    assert "relief" not in measure(images[..., :3], ("red", "green", "blue"))

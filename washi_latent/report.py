@@ -1,0 +1,189 @@
+"""A report on a model, as one page with pictures: what it makes, how its space is laid out, which directions change what."""
+
+from __future__ import annotations
+
+import html
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .core.analysis import Analysis, along, analyse
+from .core.errors import WashiError
+from .core.images import contact_sheet, make_folder, resize, rgb, square, write_atomically, write_json, write_png
+from .core.models import load_model
+from .core.progress import Progress, ignore, part
+from .core.sphere import sample_directions
+
+if TYPE_CHECKING:
+    from .core.models import TextureModel
+
+BLUE, ORANGE = "#1f5fa9", "#e07b00"
+EDGE = 128
+STEPS = (-0.6, -0.3, 0.0, 0.3, 0.6)
+
+
+def write_report(model_name: str, out: str | os.PathLike[str], seed: int = 0, progress: Progress = ignore, threads: int | None = None) -> Path:
+    """Analyse a model and write index.html, its pictures and analysis.json.
+
+    Args:
+        model_name: a model's name or folder. out: folder. seed: of all that is drawn. threads: None: all.
+
+    Returns:
+        The page.
+
+    Raises:
+        WashiError: no such model, a folder that can't be written, a seed below 0.
+    """
+    if seed < 0:
+        raise WashiError(f"the seed is {seed}: choose 0 or above")
+    model, folder = load_model(model_name, threads=threads), make_folder(out)
+    found = analyse(model, seed=seed, progress=part(progress, 0, 0.6))
+    write_png(folder / "map.png", _map(found))
+    _plot_angles(found, folder / "angles.png")
+    write_png(folder / "shell.png", _shell(model, seed))
+    write_png(folder / "directions.png", _directions(model, found, seed))
+    write_png(folder / "regions.png", _regions(model, found))
+    progress(0.95)
+    write_json(folder / "analysis.json", _facts(model, found))
+    page = _page(model, found)
+    return write_atomically(folder / "index.html", lambda file: file.write(page.encode()))
+
+
+def _edge(model: TextureModel) -> int | None:
+    return EDGE if model.info.size is None else None
+
+
+def _map(found: Analysis, width: int = 1600, height: int = 1000, tile: int = 60) -> np.ndarray[Any, Any]:
+    """Textures where the features' two principal components put them; where two would cover one another the first stays."""
+    sheet = np.full((height, width, 3), 0.98, np.float32)
+    ranks = np.argsort(np.argsort(found.place, axis=0), axis=0) / len(found.place)
+    spread = (found.place - found.place.min(0)) / np.ptp(found.place, axis=0)
+    places = (0.75 * ranks + 0.25 * spread) * [width - tile, height - tile]  # mostly by rank: no crowd in the middle
+    taken: list[np.ndarray[Any, Any]] = []
+    for place, picture in zip(places.astype(int), found.images, strict=True):
+        if any((np.abs(place - other) < tile + 4).all() for other in taken):
+            continue
+        taken.append(place)
+        x, y = place
+        sheet[y : y + tile, x : x + tile] = resize(square(rgb(picture)), tile, tile)
+    return sheet
+
+
+def _plot_angles(found: Analysis, path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for values, color, name in ((found.mssim, BLUE, "MSSIM"), (found.features, ORANGE, "texture features (0: two random textures)")):
+        mean, deviation = values.mean(1), values.std(1)
+        axes.plot(found.angles, mean, "o-", color=color, label=name)
+        axes.fill_between(found.angles, mean - deviation, mean + deviation, color=color, alpha=0.18, linewidth=0)
+    axes.set(xlabel="angle between two latents of the shell (degrees)", ylabel="similarity of their textures", xticks=found.angles)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, loc="lower left")
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))
+
+
+def _shell(model: TextureModel, seed: int) -> np.ndarray[Any, Any]:
+    """One texture in the middle of it all: rows at growing angles from it; the last row leaves the shell along its radius."""
+    rng = np.random.default_rng([seed, 2])
+    middle, *ways = sample_directions(np.eye(model.latent_dim)[0], 0, 7, rng)
+    latents, labels = [], []
+    for degrees in (10, 20, 30, 45, 60, 90):
+        for way in ways:
+            across = way - (way @ middle) * middle
+            angle = np.radians(degrees)
+            latents.append(np.cos(angle) * middle + np.sin(angle) * across / np.linalg.norm(across))
+            labels.append(f"{degrees} degrees")
+    for radius in (0.0, 0.5, 0.75, 1.0, 1.25, 1.5):
+        latents.append(radius * middle)
+        labels.append(f"{radius:g} of the radius")
+    pictures = model.generate(np.stack(latents) * model.info.prior_radius, _edge(model))
+    return contact_sheet(pictures, labels, columns=6, tile=150)
+
+
+def _directions(model: TextureModel, found: Analysis, seed: int) -> np.ndarray[Any, Any]:
+    start = found.latents[np.random.default_rng([seed, 3]).integers(len(found.latents))]
+    moved = [along(start, direction.vector, amount, model.info.prior_radius) for direction in found.directions for amount in STEPS]
+    labels = [f"{direction.name} {amount:+g}" if amount else direction.name for direction in found.directions for amount in STEPS]
+    pictures = model.generate(np.stack(moved or [start]), _edge(model))
+    return contact_sheet(pictures, labels or None, columns=len(STEPS), tile=150)
+
+
+def _regions(model: TextureModel, found: Analysis, each: int = 7) -> np.ndarray[Any, Any]:
+    chosen, labels, marked = [], [], []
+    for number, region in enumerate(found.regions, 1):
+        marked.append(len(chosen))
+        members = [int(i) for i in np.resize(region.members[:each], each)]
+        chosen += members
+        labels += [f"{number}: {region.share:.0%}"] + [""] * (each - 1)
+    return contact_sheet(model.generate(found.latents[chosen], _edge(model)), labels, columns=each, tile=130, marked=marked)
+
+
+def _facts(model: TextureModel, found: Analysis) -> dict[str, Any]:
+    return {
+        "model": model.info.name,
+        "samples": len(found.latents),
+        "map_explains": round(found.explained, 4),
+        "directions": [
+            {"name": d.name, "agreement": round(d.agreement, 4), "change": round(d.change, 4), "vector": d.vector.tolist()} for d in found.directions
+        ],
+        "regions": [
+            {"share": round(r.share, 4), "traits": [{"name": n, "deviations": round(v, 3)} for n, v in r.traits], "latent": r.latent.tolist()}
+            for r in found.regions
+        ],
+        "similarity_by_angle": [
+            {"degrees": a, "mssim": [round(float(m.mean()), 4), round(float(m.std()), 4)], "features": [round(float(f.mean()), 4), round(float(f.std()), 4)]}
+            for a, m, f in zip(found.angles, found.mssim, found.features, strict=True)
+        ],
+    }
+
+
+_STYLE = """body{font:16px/1.55 system-ui,sans-serif;max-width:1060px;margin:2.5em auto;padding:0 1.2em;color:#222;background:#fbfaf7}
+h1,h2{font-weight:600;line-height:1.2}h2{margin-top:2.2em}img{max-width:100%;border:1px solid #ddd8cc}
+table{border-collapse:collapse}td,th{padding:.25em .9em .25em 0;text-align:left;border-bottom:1px solid #ddd8cc}p{max-width:46em}"""
+
+
+def _page(model: TextureModel, found: Analysis) -> str:
+    say = html.escape
+    info = model.info
+    size = "any size" if info.size is None else f"{info.size[1]} x {info.size[0]} pixels"
+    directions = [(d.name, f"{d.agreement:.2f}", f"{d.change:.1f}") for d in found.directions]
+    regions = [(str(i), f"{r.share:.0%}", ", ".join(_trait(*trait) for trait in r.traits)) for i, r in enumerate(found.regions, 1)]
+    by_angle = [
+        (f"{a}", f"{m.mean():.3f} ± {m.std():.3f}", f"{f.mean():.2f} ± {f.std():.2f}")
+        for a, m, f in zip(found.angles, found.mssim, found.features, strict=True)
+    ]
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{say(info.title)}: an analysis</title><style>{_STYLE}</style>
+<h1>{say(info.title)}</h1>
+<p>The model {say(info.name)}: {info.latent_dim} latent dimensions, {size}, {say(", ".join(info.channels))}. Everything here was measured on
+{len(found.latents)} random textures and on pairs of the shell that the prior's points lie on (radius {info.prior_radius:.1f}).</p>
+<h2>A map of what it makes</h2>
+<p>Textures that are alike in colour, contrast and structure lie together: the two principal components of their texture features, which show
+{found.explained:.0%} of the variance. Places are evened out, so that nothing is crowded.</p><img src="map.png" alt="Map of textures">
+<h2>Regions</h2>
+<p>{len(found.regions)} kinds of texture that cover the space, each with its share of the prior, and what sets it apart (in deviations from the mean).
+The first of a row stands for the others.</p>{_table(("kind", "share", "sets it apart"), regions)}<p></p><img src="regions.png" alt="Textures of each region">
+<h2>How far is far</h2>
+<p>How similarity falls with the angle between two latents: mean, and deviation over the pairs.</p><img src="angles.png" alt="Similarity by angle">
+{_table(("degrees", "MSSIM", "texture features"), by_angle)}
+<h2>Around one texture</h2>
+<p>Rows at growing angles from one texture, each column one way; the last row leaves the shell along its radius, to the origin and beyond.</p>
+<img src="shell.png" alt="Textures at several angles and radii">
+<h2>Directions that change one thing</h2>
+<p>Found by regression on the random textures and named by what they change; those of colour keep the brightness, the others brightness and colour, as far as a straight line can. Agreement is the correlation with the property on textures that
+were not used to find them; change, in deviations of the property, is from one end of the shell to the other.</p>
+{_table(("direction", "agreement", "change"), directions)}<p></p><img src="directions.png" alt="One texture moved along each direction">
+</html>
+"""
+
+
+def _trait(name: str, deviations: float) -> str:
+    return f"{'more' if deviations > 0 else 'less'} {name} ({deviations:+.1f})"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    cells = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+    return "<table><tr>" + "".join(f"<th>{html.escape(h)}</th>" for h in head) + f"</tr>{cells}</table>"
