@@ -85,6 +85,17 @@ def test_a_tile_is_as_large_as_it_is(striped: SimpleNamespace, coordinates: str,
     assert is_true_scale(stripes(32, 0.5))
 
 
+def test_the_uv_map_that_is_rendered_gives_the_scale(striped: SimpleNamespace) -> None:
+    thing = plane("Plane", width=0.9, height=1.8)
+    other = thing.data.uv_layers.new(name="Lightmap")
+    for loop in other.data:
+        loop.uv *= 0.25
+    thing.data.uv_layers.active = other
+    assert not other.active_render
+    apply_sheet(striped, "Paper", ["Plane"], options=PaperOptions("UV"))
+    assert is_true_scale(stripes(32, 0.5))
+
+
 def test_the_scenes_unit_is_kept(striped: SimpleNamespace) -> None:
     bpy.context.scene.unit_settings.scale_length = 0.001
     plane("Plane", width=900, height=900)
