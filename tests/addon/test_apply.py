@@ -85,6 +85,17 @@ def test_a_tile_is_as_large_as_it_is(striped: SimpleNamespace, coordinates: str,
     assert is_true_scale(stripes(32, 0.5))
 
 
+def test_the_uv_map_that_is_rendered_gives_the_scale(striped: SimpleNamespace) -> None:
+    thing = plane("Plane", width=0.9, height=1.8)
+    other = thing.data.uv_layers.new(name="Lightmap")
+    for loop in other.data:
+        loop.uv *= 0.25
+    thing.data.uv_layers.active = other
+    assert not other.active_render
+    apply_sheet(striped, "Paper", ["Plane"], options=PaperOptions("UV"))
+    assert is_true_scale(stripes(32, 0.5))
+
+
 def test_the_scenes_unit_is_kept(striped: SimpleNamespace) -> None:
     bpy.context.scene.unit_settings.scale_length = 0.001
     plane("Plane", width=900, height=900)
@@ -153,7 +164,7 @@ def test_slopes_face_the_light(tmp_path: Path, options: PaperOptions) -> None:
     from washi_latent.core import normal_from_height
 
     wave = np.float32(0.5 + 0.5 * np.sin(2 * np.pi * (np.arange(64) + 0.5) / 64))[None].repeat(64, 0)
-    values = {key: value for key, value in flat_values(0, 1, 64).items()}
+    values = flat_values(0, 1, 64)
     values["opacity"] = np.ones((64, 64), np.float32)
     # A tile of 3.2 mm: the relief of 0.5 mm is steep.
     values["height"], values["normal"] = wave, normal_from_height(wave, 0.5 / (3.2 / 64))

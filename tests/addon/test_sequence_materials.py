@@ -121,6 +121,17 @@ def test_slots_of_one_object_get_the_sequence(sheets: list[SimpleNamespace]) -> 
     assert len(bpy.data.materials) == 3
 
 
+def test_an_artists_own_last_slot_stays(sheets: list[SimpleNamespace]) -> None:
+    fan = plane("Fan")
+    for _ in range(2):
+        fan.data.materials.append(None)
+    mine = bpy.data.materials.new("Mine")
+    fan.data.materials.append(mine)
+    for count in (2, 1):
+        one_material_each(sheets[:count], "Row", ["Fan"], in_slots=True)
+    assert bpy.data.objects["Fan"].material_slots[2].material == mine
+
+
 def test_a_shorter_sequence_leaves_nothing_of_the_longer_one(sheets: list[SimpleNamespace]) -> None:
     objects = row(COUNT)
     one_material_each(sheets, "Row", objects)

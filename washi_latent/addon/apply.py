@@ -183,7 +183,8 @@ def _triangles(thing: bpy.types.Object) -> tuple[Any, Any]:
     mesh = thing.data
     if thing.mode == "EDIT":
         thing.update_from_editmode()
-    layer = mesh.uv_layers.active if thing.type == "MESH" else None
+    # The one that the material's UV Map node reads.
+    layer = next((one for one in mesh.uv_layers if one.active_render), None) if thing.type == "MESH" else None
     if layer is None or not mesh.polygons:
         raise refused(f"{thing.name} has no UV map: unwrap it, or choose object coordinates")
     mesh.calc_loop_triangles()

@@ -89,7 +89,7 @@ def one_material_each(
         fill(material, sheet, chosen, scale, images)
     for number, target in enumerate(targets):
         if in_slots:
-            _fill_slots(target, materials)
+            _fill_slots(target, materials, name)
         else:
             _give(target, materials[share(number, len(targets), len(materials))])
     _drop_leftovers(name, materials)
@@ -100,7 +100,7 @@ def in_order(objects: Sequence[bpy.types.Object], order: Order, reverse: bool = 
     """Objects sorted by name (2 before 10) or along a world axis; those at the same place keep their order."""
     ordered = list(objects)
     if order == "NAME":
-        ordered.sort(key=lambda thing: [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", thing.name.casefold())])
+        ordered.sort(key=lambda thing: [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", thing.name.casefold())])
     elif order != "GIVEN":
         ordered.sort(key=lambda thing: thing.matrix_world.translation["XYZ".index(order)])
     return ordered[::-1] if reverse else ordered
@@ -120,13 +120,14 @@ def _give(target: bpy.types.Object, material: bpy.types.Material) -> None:
     assign(target, material)
 
 
-def _fill_slots(target: bpy.types.Object, materials: Sequence[bpy.types.Material]) -> None:
+def _fill_slots(target: bpy.types.Object, materials: Sequence[bpy.types.Material], name: str) -> None:
     while len(target.material_slots) < len(materials):
         target.data.materials.append(None)
     for slot, material in zip(target.material_slots, materials, strict=False):
         slot.material = material
     # A longer sequence of before leaves slots behind.
-    while len(target.material_slots) > len(materials) and SEQUENCE in (target.material_slots[-1].material or ()) and target.data.materials:
+    mine = set(_of_sequence(name))
+    while len(target.data.materials) > len(materials) and target.data.materials[-1] in mine:
         target.data.materials.pop()
 
 
