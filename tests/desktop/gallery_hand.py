@@ -37,7 +37,7 @@ class Hand:
         return any(kind == "sheet" and shown == candidate for kind, shown, _ in self.gallery._textures)
 
     def ends_are_there(self) -> bool:
-        return sum(key[0] == "end" for key in self.gallery._textures) == 2
+        return sum(key[0] == "stop" for key in self.gallery._textures) == 2
 
     def explore(self) -> Steps:
         """A first look, without the panel."""

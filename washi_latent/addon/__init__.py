@@ -6,9 +6,9 @@ import atexit
 
 import bpy
 
-from . import engine, gallery, jobs, operators, panels, preferences, previews, properties, sequence_ends, session, strip, translations
+from . import engine, gallery, jobs, operators, panels, preferences, previews, properties, session, strip, translations
 
-CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.CLASSES, *sequence_ends.CLASSES, *gallery.CLASSES, *panels.CLASSES)
+CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.CLASSES, *gallery.CLASSES, *panels.CLASSES)
 """Every class that Blender is told of, in order."""
 
 

@@ -295,19 +295,6 @@ def keep(search: Search, name: str, index: int = -1) -> None:
     search.keep(name, _candidate(search, index))
 
 
-def candidate(packed: str, folder: str, index: int) -> bytes:
-    """The packed latent of a candidate, or with -1 of where a search stands.
-
-    Raises:
-        WashiError: no such candidate, or as `walk`.
-    """
-    import numpy as np
-
-    found: list[bytes] = []
-    walk(packed, folder, lambda search: found.append(np.asarray(_candidate(search, index), "<f8").tobytes()))
-    return found[0]
-
-
 def _candidate(search: Search, index: int) -> Sequence[float] | NDArray[np.float64]:
     """The latent of a candidate, or with -1 of where a search stands."""
     from ..core.errors import WashiError

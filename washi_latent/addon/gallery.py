@@ -16,9 +16,9 @@ from typing import Any
 import bpy
 import gpu
 
-from . import engine, gallery_drawing, gallery_engine, gallery_view, panels, preferences, sequence_ends, session
+from . import engine, gallery_drawing, gallery_engine, gallery_view, panels, preferences, previews, session, strip
 from .gallery_geometry import Cover, Layout, Rectangle, arrange, uncovered
-from .gallery_view import Pictures, Style, Thumbnail, View
+from .gallery_view import Pictures, Stop, Style, Thumbnail, View
 from .jobs import Job, jobs
 from .translations import MESSAGE, sentence
 
@@ -47,8 +47,8 @@ HELP = (
 )
 """Keys and what they do; in words that Blender itself has no other translation of."""
 
-Wanted = tuple[bytes, int | None]
-"""A picture of a packed latent at an edge; None: the model's own."""
+Wanted = tuple[bytes, int]
+"""A sheet: packed latent, edge."""
 
 
 class Gallery:
@@ -184,8 +184,7 @@ class Gallery:
         """Make what is looked at an end of a sequence."""
         candidate = self.ready(self.hovered)
         if candidate is not None:
-            self.call("sequence_end", end=end, index=candidate)
-            self._rests_since = 0.0  # its picture needn't wait
+            self.call("sequence_from", end=end, source="HERE", index=candidate)
 
     def _follow(self, scene: bpy.types.Scene) -> None:
         """Take over a new look; until there is one the old one stays."""
@@ -210,9 +209,10 @@ class Gallery:
         sheet = self._sheet(candidate, edge)
         return self._texture("enlarged", candidate, edge) if sheet is None else self._kept(("sheet", candidate, edge), lambda: sheet)
 
-    def _end(self, latent: bytes, edge: int) -> gpu.types.GPUTexture | None:
-        pixels = self._sheets.get(self._end_wanted(latent))
-        return None if pixels is None else self._kept(("end", latent, edge), lambda: gallery_engine.enlarged(pixels, edge))
+    def _stop(self, stop: Stop, edge: int) -> gpu.types.GPUTexture | None:
+        found = strip.strip(bpy.context.scene)
+        pixels = found.pictures[found.latents.index(stop.latent)] if found and stop.latent in found.latents else previews.small.get(stop.latent)
+        return None if pixels is None else self._kept(("stop", stop.latent, edge), lambda: gallery_engine.enlarged(pixels, edge))
 
     def _kept(self, key: tuple[Any, ...], make: Callable[[], Any]) -> gpu.types.GPUTexture:
         """A texture that is made once a look and size."""
@@ -242,19 +242,16 @@ class Gallery:
             self._job = self._begin(wanted)
 
     def _missing(self) -> Wanted | None:
-        """The next picture to draw: an end of the sequence, or a larger sheet of what is looked at."""
+        """The larger sheet of what is looked at, where there is none yet."""
         candidate, preview = self.ready(self.hovered), self.layout.preview if self.layout else None
         if candidate is None or preview is None or jobs.current is not None:
             return None
-        ends = [self._end_wanted(latent) for latent in self._ends(bpy.context.scene).values()]
-        return next((one for one in (*ends, self._sheet_wanted(candidate, preview.width)) if one is not None and one not in self._sheets), None)
+        wanted = self._sheet_wanted(candidate, preview.width)
+        return None if wanted in self._sheets else wanted
 
     def _sheet_wanted(self, candidate: int, edge: int) -> Wanted | None:
         size = self._paper.sheet_edge(edge) if self._paper else None
         return None if size is None or self._look is None else (self._look.latents[candidate], size)
-
-    def _end_wanted(self, latent: bytes) -> Wanted:
-        return latent, self._paper.sheet_edge(engine.EDGE) if self._paper else None
 
     def _begin(self, wanted: Wanted) -> Job:
         scene, sheets = bpy.context.scene, self._sheets
@@ -294,7 +291,7 @@ class Gallery:
             self._textures.clear()  # made for another size
         self.layout = layout
         enlarged, tiled = partial(self._texture, "enlarged"), partial(self._texture, "tiled")
-        gallery_view.paint(view, layout, Pictures(enlarged, self._preview, tiled, self._end), style)
+        gallery_view.paint(view, layout, Pictures(enlarged, self._preview, tiled, self._stop), style)
 
     def _view(self, scene: bpy.types.Scene) -> View:
         stands, here, job = session.place(scene), session.look(scene), jobs.current
@@ -304,7 +301,7 @@ class Gallery:
         return View(
             title=next((title for name, title, _ in preferences.models() if stands and name == stands.model), "Washi Latent"),
             place=panels.step_name(stands, stands.current) if stands else "",
-            ends=tuple(self._ends(scene).items()),
+            stops=self._stops(scene),
             status=status,
             alarm=alarm,
             progress=job.share if job else None,
@@ -334,8 +331,17 @@ class Gallery:
     def _ends(self, scene: bpy.types.Scene) -> dict[str, bytes]:
         """Ends of the sequence by letter, as far as they are set and of this model."""
         stands = session.place(scene)
-        found = {letter: sequence_ends.latent(scene, letter) for letter in sequence_ends.FIELDS}
-        return {letter: latent for letter, latent in found.items() if latent is not None and stands and len(latent) == len(stands.centers[0])}
+        found = {letter: engine.from_text(getattr(scene.washi, name)) for letter, name in strip.FIELDS.items() if getattr(scene.washi, name)}
+        return {letter: latent for letter, latent in found.items() if stands and len(latent) == len(stands.centers[0])}
+
+    def _stops(self, scene: bpy.types.Scene) -> tuple[Stop, ...]:
+        """The sequence, once the panel has computed it; until then its ends."""
+        found, ends = strip.strip(scene), self._ends(scene)
+        if found is None:
+            return tuple(Stop(latent, letter) for letter, latent in ends.items())
+        last = len(found.latents) - 1
+        letters = {0: "A", last: "B"}
+        return tuple(Stop(latent, letters.get(i, ""), found.status[i] != "ok") for i, latent in enumerate(found.latents))
 
     def _marked(self, scene: bpy.types.Scene, stands: engine.Place | None, thumbnails: tuple[Thumbnail, ...]) -> tuple[Thumbnail, ...]:
         """Thumbnails with the marks of favourites and of a sequence's ends."""

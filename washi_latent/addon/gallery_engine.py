@@ -78,8 +78,8 @@ def tiled(pixels: Bytes, edge: int) -> Bytes:
     return np.tile(enlarged(pixels, max(1, edge // 2)), (2, 2, 1))
 
 
-def sheet(packed: str, folder: str, threads: int, latent: bytes, edge: int | None) -> Callable[[Progress], Bytes]:
-    """Work that draws a sheet (H, W, 4) of a packed latent, rows from the bottom up; an edge of None is the model's own."""
+def sheet(packed: str, folder: str, threads: int, latent: bytes, edge: int) -> Callable[[Progress], Bytes]:
+    """Work that draws a sheet (edge, edge, 4) of a packed latent, rows from the bottom up."""
 
     def work(progress: Progress) -> Bytes:
         import numpy as np
@@ -87,7 +87,7 @@ def sheet(packed: str, folder: str, threads: int, latent: bytes, edge: int | Non
         from ..core.images import rgb
 
         image = engine.model(folder, threads).generate(np.frombuffer(latent, "<f8"), edge, engine.noise_seed(packed), progress)[0]
-        result = np.full((*image.shape[:2], 4), 255, np.uint8)
+        result = np.full((edge, edge, 4), 255, np.uint8)
         result[..., :3] = np.round(rgb(image)[::-1] * 255)
         return result
 

@@ -9,7 +9,7 @@ import bpy
 import gpu
 
 from . import gallery_drawing as draw
-from .gallery_geometry import HELP_ROW, MARGIN, Layout, Rectangle, flow
+from .gallery_geometry import HELP_ROW, MARGIN, Layout, Rectangle, flow, spread
 
 BACKGROUND = (0.085, 0.085, 0.085, 0.99)
 WORDS = (0.92, 0.92, 0.92, 1.0)
@@ -40,13 +40,22 @@ class Thumbnail:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """A texture of the sequence: its packed latent, the letter of an end, whether it misses its place."""
+
+    latent: bytes
+    letter: str
+    flagged: bool = False
+
+
+@dataclass(frozen=True)
 class View:
     """What is seen: all words are in the user's language.
 
     Attributes:
         title: at the top left. place: at the top right. status: under the title; `alarm` if something went wrong.
         progress: of the work that goes on, or None. stale: what is shown is of another place, and under a veil.
-        ends: letters and packed latents of the sequence's ends that are set.
+        stops: the sequence, or its ends.
         hovered: which thumbnail is looked at.
         tileable: whether a 2x2 tiling is shown.
         preview_caption, tiled_caption: under the large pictures.
@@ -57,7 +66,7 @@ class View:
     place: str
     status: str
     alarm: bool
-    ends: tuple[tuple[str, bytes], ...]
+    stops: tuple[Stop, ...]
     progress: float | None
     stale: bool
     thumbnails: tuple[Thumbnail, ...]
@@ -75,7 +84,7 @@ class Pictures:
     thumbnail: Callable[[int, int], gpu.types.GPUTexture]
     preview: Callable[[int, int], gpu.types.GPUTexture]
     tiled: Callable[[int, int], gpu.types.GPUTexture]
-    end: Callable[[bytes, int], gpu.types.GPUTexture | None]
+    stop: Callable[[Stop, int], gpu.types.GPUTexture | None]
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,7 @@ def help_rows(items: tuple[tuple[str, str], ...], area: Rectangle, style: Style)
 
 
 def _title(view: View, line: Rectangle, pictures: Pictures, style: Style) -> None:
-    where = _ends(view, line, pictures, style)
+    where = _stops(view, line, pictures, style)
     half = where.height // 2
     upper, lower = Rectangle(where.x, where.y + half, where.width, half), Rectangle(where.x, where.y, where.width, half)
     draw.text_in(view.title, upper, style.size(16), WORDS)
@@ -124,19 +133,23 @@ def _title(view: View, line: Rectangle, pictures: Pictures, style: Style) -> Non
         draw.fill(Rectangle(track.x, track.y, round(track.width * view.progress), thin), style.accent)
 
 
-def _ends(view: View, line: Rectangle, pictures: Pictures, style: Style) -> Rectangle:
-    """Draw the sequence's ends at the right of a line; what is left of it."""
-    edge, gap, right = line.height, round(8 * style.scale), line.right
-    for letter, latent in reversed(view.ends):
-        where = Rectangle(right - edge, line.y, edge, edge)
-        texture = pictures.end(latent, edge)
+def _stops(view: View, line: Rectangle, pictures: Pictures, style: Style) -> Rectangle:
+    """Draw the sequence at the right of a line, as much of it as half of the line holds; what is left of the line."""
+    edge, gap, right = line.height, round(3 * style.scale), line.right
+    chosen = spread(len(view.stops), max(2, line.width // 2 // (edge + gap)))
+    for index in reversed(chosen):
+        stop, where = view.stops[index], Rectangle(right - edge, line.y, edge, edge)
+        texture = pictures.stop(stop, edge)
         if texture is None:
             draw.fill(where, EMPTY)
         else:
             draw.picture(texture, where)
-        _label(letter, where, 0.0, 0.0, style)
+        if stop.flagged:
+            draw.fill(Rectangle(where.x, where.y, edge, gap), ALARM)
+        if stop.letter:
+            _label(stop.letter, where, 0.0, 0.0, style)
         right = where.x - gap
-    return Rectangle(line.x, line.y, max(0, right - line.x), line.height)
+    return Rectangle(line.x, line.y, max(0, right - line.x - (4 * gap if chosen else 0)), line.height)
 
 
 def _thumbnail(index: int, thumbnail: Thumbnail, where: Rectangle, hovered: bool, pictures: Pictures, style: Style) -> None:

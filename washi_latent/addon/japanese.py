@@ -271,12 +271,7 @@ GALLERY = {
     "Pick the paper that comes closest to what you look for: the search goes there and looks around it": (
         "探しているものにいちばん近い紙を選んでください。探索はそこへ進み、その周りを探します"
     ),
-    "Set Sequence End": "シーケンスの端を設定",
-    "Make this texture an end of the sequence": "このテクスチャをシーケンスの端にします",
     "End": "終了",
-    "Which end of the sequence": "シーケンスのどちらの端か",
-    "Where it starts": "始まるところ",
-    "Where it ends": "終わるところ",
     "Index of the candidate; -1 takes the texture where the search stands": "候補の番号。-1 は探索の現在地のテクスチャ",
 }
 

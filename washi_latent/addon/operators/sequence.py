@@ -42,12 +42,15 @@ class WASHI_OT_sequence_from(_InSearch, bpy.types.Operator):
         ),
     )
     favourite: bpy.props.StringProperty(name="Favourite", description="Name of the favourite", options={"SKIP_SAVE"})
+    index: bpy.props.IntProperty(
+        name="Candidate", description="Index of the candidate; -1 takes the texture where the search stands", default=-1, min=-1, options={"SKIP_SAVE"}
+    )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Keep its latent."""
         if self.source == "MATERIAL":
             return self._from_material(context)
-        latent = session.latent(context.scene, -1, self.favourite if self.source == "FAVOURITE" else "")
+        latent = session.latent(context.scene, self.index, self.favourite if self.source == "FAVOURITE" else "")
         if latent is None:
             return jobs.fail(MESSAGE("This texture is not there any more: look again, and choose one"), self)
         return self._set(context, latent)
