@@ -11,7 +11,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from washi_latent.addon import gallery_engine, sequence_ends, session
+from washi_latent.addon import engine, gallery_engine, session
 from washi_latent.core import TextureModel
 
 WIDTH = 64
@@ -35,32 +35,27 @@ def gradient() -> np.ndarray:
 def test_ends_of_a_sequence_are_the_textures_that_were_shown(scene: Any) -> None:
     shown = session.look(scene)
     assert shown is not None
-    bpy.ops.washi.sequence_end(end="A", index=3)
-    bpy.ops.washi.sequence_end(end="B", index=shown.shown[1])
-    assert sequence_ends.latent(scene, "A") == shown.latents[3]
-    assert sequence_ends.marks(scene) == {"A": (shown.latents[3],), "B": (shown.latents[shown.shown[1]],)}
+    bpy.ops.washi.sequence_from(end="A", source="HERE", index=3)
+    bpy.ops.washi.sequence_from(end="B", source="HERE", index=shown.shown[1])
+    assert engine.from_text(scene.washi.sequence_start) == shown.latents[3]
+    assert engine.from_text(scene.washi.sequence_end) == shown.latents[shown.shown[1]]
 
 
 def test_end_without_a_candidate_is_where_the_search_stands(scene: Any) -> None:
     bpy.ops.washi.pick(index=5)
-    bpy.ops.washi.sequence_end(end="A")
+    bpy.ops.washi.sequence_from(end="A", source="HERE")
     stands = session.place(scene)
     assert stands is not None
-    assert sequence_ends.latent(scene, "A") == stands.centers[1]
+    assert engine.from_text(scene.washi.sequence_start) == stands.centers[1]
 
 
 def test_end_stays_when_the_search_goes_on_and_a_candidate_that_is_not_there_changes_nothing(scene: Any) -> None:
-    bpy.ops.washi.sequence_end(end="A", index=0)
-    before = sequence_ends.latent(scene, "A")
+    bpy.ops.washi.sequence_from(end="A", source="HERE", index=0)
+    before = engine.from_text(scene.washi.sequence_start)
     bpy.ops.washi.others()
-    with pytest.raises(RuntimeError, match="no candidate 4000"):
-        bpy.ops.washi.sequence_end(end="A", index=4000)
-    assert sequence_ends.latent(scene, "A") == before
-
-
-def test_no_ends_before_a_search(washi: Any) -> None:
-    assert not bpy.ops.washi.sequence_end.poll()
-    assert sequence_ends.marks(bpy.context.scene) == {}
+    with pytest.raises(RuntimeError, match="not there any more"):
+        bpy.ops.washi.sequence_from(end="A", source="HERE", index=4000)
+    assert engine.from_text(scene.washi.sequence_start) == before
 
 
 def test_gallery_needs_a_window(washi: Any) -> None:

@@ -23,6 +23,7 @@ from washi_latent.addon.gallery_geometry import (
     flow,
     largest_grid,
     rounded,
+    spread,
     uncovered,
 )
 
@@ -213,3 +214,12 @@ def test_round_corners_stay_inside_and_reach_every_edge(width: int, height: int,
     assert (min(ys), max(ys)) == pytest.approx((7, 7 + height))
     turns = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(outline, outline[1:] + outline[:1], strict=True))
     assert turns > 0
+
+
+@given(st.integers(0, 40), st.integers(2, 40))
+def test_as_much_of_a_sequence_as_fits_from_end_to_end(count: int, room: int) -> None:
+    shown = spread(count, room)
+    assert len(shown) == min(count, room)
+    assert list(shown) == sorted(set(shown))
+    if count:
+        assert (shown[0], shown[-1]) == (0, count - 1)

@@ -6,9 +6,9 @@ import atexit
 
 import bpy
 
-from . import engine, gallery, jobs, operators, panels, preferences, previews, properties, sequence_ends, session, translations
+from . import engine, gallery, jobs, operators, panels, preferences, previews, properties, session, strip, translations
 
-CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.CLASSES, *sequence_ends.CLASSES, *gallery.CLASSES, *panels.CLASSES)
+CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.CLASSES, *gallery.CLASSES, *panels.CLASSES)
 """Every class that Blender is told of, in order."""
 
 
@@ -16,6 +16,7 @@ CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.
 def _before_load(_: object) -> None:
     """Another file is opened: what is under way is for the old one."""
     jobs.jobs.leave()
+    strip.forget()
     session.forget()
 
 
@@ -37,6 +38,7 @@ def unregister() -> None:
     jobs.jobs.close()
     atexit.unregister(unregister)
     bpy.app.handlers.load_pre.remove(_before_load)
+    strip.forget()
     session.forget()
     engine.forget_models()
     preferences.refresh_models()

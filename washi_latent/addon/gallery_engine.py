@@ -7,7 +7,6 @@ own pixels, and is called a sheet, never an enlargement.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -87,9 +86,8 @@ def sheet(packed: str, folder: str, threads: int, latent: bytes, edge: int) -> C
 
         from ..core.light import lit
 
-        seed = json.loads(packed)["noise_seed"]
         loaded = engine.model(folder, threads)
-        images = loaded.generate(np.frombuffer(latent, "<f8"), edge, seed, progress)
+        images = loaded.generate(np.frombuffer(latent, "<f8"), edge, engine.noise_seed(packed), progress)
         result = np.full((edge, edge, 4), 255, np.uint8)
         result[..., :3] = np.round(lit(images, loaded.info)[0, ::-1] * 255)
         return result

@@ -180,6 +180,11 @@ def _filled(widths: Sequence[int], gap: int, width: int) -> tuple[tuple[int, ...
     return tuple(map(tuple, rows))
 
 
+def spread(count: int, room: int) -> tuple[int, ...]:
+    """Indices of so many items, or where there is no room for all (2 or more), of some at even distances, first and last among them."""
+    return tuple(range(count)) if count <= room else tuple(round(i * (count - 1) / (room - 1)) for i in range(room))
+
+
 def centred(width: int, height: int, within: Rectangle) -> Rectangle:
     """A rectangle of this size in the middle of another."""
     return Rectangle(within.x + (within.width - width) // 2, within.y + (within.height - height) // 2, width, height)

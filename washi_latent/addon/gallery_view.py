@@ -9,7 +9,7 @@ import bpy
 import gpu
 
 from . import gallery_drawing as draw
-from .gallery_geometry import HELP_ROW, MARGIN, Layout, Rectangle, flow
+from .gallery_geometry import HELP_ROW, MARGIN, Layout, Rectangle, flow, spread
 
 BACKGROUND = (0.085, 0.085, 0.085, 0.99)
 WORDS = (0.92, 0.92, 0.92, 1.0)
@@ -40,12 +40,22 @@ class Thumbnail:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """A texture of the sequence: its packed latent, the letter of an end, whether it misses its place."""
+
+    latent: bytes
+    letter: str
+    flagged: bool = False
+
+
+@dataclass(frozen=True)
 class View:
     """What is seen: all words are in the user's language.
 
     Attributes:
         title: at the top left. place: at the top right. status: under the title; `alarm` if something went wrong.
         progress: of the work that goes on, or None. stale: what is shown is of another place, and under a veil.
+        stops: the sequence, or its ends.
         hovered: which thumbnail is looked at.
         tileable: whether a 2x2 tiling is shown.
         preview_caption, tiled_caption: under the large pictures.
@@ -56,6 +66,7 @@ class View:
     place: str
     status: str
     alarm: bool
+    stops: tuple[Stop, ...]
     progress: float | None
     stale: bool
     thumbnails: tuple[Thumbnail, ...]
@@ -73,6 +84,7 @@ class Pictures:
     thumbnail: Callable[[int, int], gpu.types.GPUTexture]
     preview: Callable[[int, int], gpu.types.GPUTexture]
     tiled: Callable[[int, int], gpu.types.GPUTexture]
+    stop: Callable[[Stop, int], gpu.types.GPUTexture | None]
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,7 @@ class Style:
 def paint(view: View, layout: Layout, pictures: Pictures, style: Style) -> None:
     """Draw everything."""
     draw.fill(layout.area, BACKGROUND)
-    _title(view, layout.title, style)
+    _title(view, layout.title, pictures, style)
     for index, (thumbnail, where) in enumerate(zip(view.thumbnails, layout.thumbnails, strict=False)):
         _thumbnail(index, thumbnail, where, index == view.hovered, pictures, style)
     if view.stale:
@@ -107,7 +119,8 @@ def help_rows(items: tuple[tuple[str, str], ...], area: Rectangle, style: Style)
     return len(flow([_help_width(item, style) for item in items], _help_gap(style), width))
 
 
-def _title(view: View, where: Rectangle, style: Style) -> None:
+def _title(view: View, line: Rectangle, pictures: Pictures, style: Style) -> None:
+    where = _stops(view, line, pictures, style)
     half = where.height // 2
     upper, lower = Rectangle(where.x, where.y + half, where.width, half), Rectangle(where.x, where.y, where.width, half)
     draw.text_in(view.title, upper, style.size(16), WORDS)
@@ -115,9 +128,28 @@ def _title(view: View, where: Rectangle, style: Style) -> None:
     draw.text_in(view.status, lower, style.size(12), ALARM if view.alarm else QUIET)
     if view.progress is not None:
         thin = max(2, round(3 * style.scale))
-        line = Rectangle(where.x, where.y - round(6 * style.scale), where.width, thin)
-        draw.fill(line, LINE)
-        draw.fill(Rectangle(line.x, line.y, round(line.width * view.progress), thin), style.accent)
+        track = Rectangle(line.x, line.y - round(6 * style.scale), line.width, thin)
+        draw.fill(track, LINE)
+        draw.fill(Rectangle(track.x, track.y, round(track.width * view.progress), thin), style.accent)
+
+
+def _stops(view: View, line: Rectangle, pictures: Pictures, style: Style) -> Rectangle:
+    """Draw the sequence at the right of a line, as much of it as half of the line holds; what is left of the line."""
+    edge, gap, right = line.height, round(3 * style.scale), line.right
+    chosen = spread(len(view.stops), max(2, line.width // 2 // (edge + gap)))
+    for index in reversed(chosen):
+        stop, where = view.stops[index], Rectangle(right - edge, line.y, edge, edge)
+        texture = pictures.stop(stop, edge)
+        if texture is None:
+            draw.fill(where, EMPTY)
+        else:
+            draw.picture(texture, where)
+        if stop.flagged:
+            draw.fill(Rectangle(where.x, where.y, edge, gap), ALARM)
+        if stop.letter:
+            _label(stop.letter, where, 0.0, 0.0, style)
+        right = where.x - gap
+    return Rectangle(line.x, line.y, max(0, right - line.x - (4 * gap if chosen else 0)), line.height)
 
 
 def _thumbnail(index: int, thumbnail: Thumbnail, where: Rectangle, hovered: bool, pictures: Pictures, style: Style) -> None:
