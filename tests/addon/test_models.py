@@ -54,7 +54,7 @@ def test_a_damaged_bundle_is_refused_and_leaves_nothing(washi: Any, mine: Path, 
     content = bytearray((bundle / "generator.onnx").read_bytes())
     content[-1] ^= 1
     (bundle / "generator.onnx").write_bytes(content)
-    with pytest.raises(RuntimeError, match="checksum of generator.onnx does not fit"):
+    with pytest.raises(RuntimeError, match=r"checksum of generator\.onnx does not fit"):
         bpy.ops.washi.add_model(filepath=str(bundle))
     assert list(mine.iterdir()) == []
     assert washi.model == "small-64"

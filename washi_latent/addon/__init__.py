@@ -6,7 +6,7 @@ import atexit
 
 import bpy
 
-from . import engine, gallery, jobs, operators, panels, preferences, previews, properties, sequence_ends, session, translations
+from . import engine, gallery, jobs, operators, panels, preferences, previews, properties, sequence_ends, session, strip, translations
 
 CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.CLASSES, *sequence_ends.CLASSES, *gallery.CLASSES, *panels.CLASSES)
 """Every class that Blender is told of, in order."""
@@ -16,6 +16,7 @@ CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.
 def _before_load(_: object) -> None:
     """Another file is opened: what is under way is for the old one."""
     jobs.jobs.leave()
+    strip.forget()
     session.forget()
 
 
@@ -27,15 +28,17 @@ def register() -> None:
     previews.register()
     translations.register()
     bpy.app.handlers.load_pre.append(_before_load)
-    atexit.register(jobs.jobs.close)
+    # Blender disables its extensions when it quits; the bpy module does not, and may then never end.
+    atexit.register(unregister)
 
 
 def unregister() -> None:
     """Leave nothing behind."""
     gallery.close()
     jobs.jobs.close()
-    atexit.unregister(jobs.jobs.close)
+    atexit.unregister(unregister)
     bpy.app.handlers.load_pre.remove(_before_load)
+    strip.forget()
     session.forget()
     engine.forget_models()
     preferences.refresh_models()

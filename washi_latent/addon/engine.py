@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..core.models import ModelInfo, TextureModel
     from ..core.progress import Progress
     from ..core.search import Search, SearchState
+    from ..core.sheets import Atlas
 
     Bytes = NDArray[np.uint8]
 
@@ -38,6 +39,7 @@ _loading = Lock()
 _kept: dict[tuple[Any, ...], Look] = {}
 _states: dict[str, SearchState] = {}
 """The last search that was walked, unpacked: a long one takes a moment to read."""
+_strips: dict[Asked, Strip] = {}
 _KEPT_BYTES = 48 << 20
 
 
@@ -138,6 +140,20 @@ def unpacked(latent: bytes) -> tuple[float, ...]:
     return struct.unpack(f"<{len(latent) // 8}d", latent)
 
 
+def from_text(latent: str) -> bytes:
+    """A packed latent as a property keeps it; empty where it can't be read."""
+    try:
+        return base64.b64decode(latent, validate=True)
+    except ValueError:
+        return b""
+
+
+def to_text(latent: Sequence[float] | bytes) -> str:
+    """A latent as a property keeps it."""
+    packed = latent if isinstance(latent, bytes) else struct.pack(f"<{len(latent)}d", *latent)
+    return base64.b64encode(packed).decode()
+
+
 # Models
 
 
@@ -216,6 +232,7 @@ def forget_models() -> None:
     _loaded.clear()
     _kept.clear()
     _states.clear()
+    _strips.clear()
     _info.cache_clear()
 
 
@@ -486,6 +503,129 @@ class Sheet:
     files: Mapping[str, Path]
     tile_mm: float
     provenance: Mapping[str, Any]
+
+
+# Sequences
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which sequence: model's folder, packed latents of its ends and of the key points between them, and how it is spread.
+
+    Attributes:
+        count: textures between each two points. spacing, path: as `core.sequence.interpolate`.
+    """
+
+    folder: str
+    noise_seed: int
+    points: tuple[bytes, ...]
+    count: int
+    spacing: str
+    path: str
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """What is shown of a sequence.
+
+    Attributes:
+        latents: packed, in order. pictures: (N, EDGE, EDGE, 4) uint8, rows from the bottom up. status: "ok", or what is wrong with each.
+        plot: (PLOT, PLOT, 4) uint8, rows from the bottom up.
+        reference_ratio, neighbour_ratio: largest over smallest step, of MSSIM to the reference and between neighbours.
+        message: what a person should know, or None.
+    """
+
+    latents: tuple[bytes, ...]
+    pictures: Bytes
+    status: tuple[str, ...]
+    plot: Bytes
+    reference_ratio: float
+    neighbour_ratio: float
+    message: str | None
+
+
+PLOT = 512
+"""Pixels an edge of the plot."""
+
+
+def kept_strip(asked: Asked) -> Strip | None:
+    """A sequence of late, if it is still here."""
+    return _strips.get(asked)
+
+
+class _Watched:
+    """A model that tells how many pictures it has made, of about as many as a sequence needs, and can be stopped at each."""
+
+    def __init__(self, model: TextureModel, expected: int, progress: Progress) -> None:
+        self.info, self.latent_dim = model.info, model.latent_dim
+        self._model, self._made, self._expected, self._progress = model, 0, expected, progress
+
+    def generate(self, latents: Any, size: Any = None, seed: int = 0, progress: Progress | None = None) -> Any:
+        """As `TextureModel.generate`."""
+        count = len(latents) if getattr(latents, "ndim", 1) == 2 else 1
+        images = self._model.generate(latents, size, seed, lambda share: self._tell(self._made + share * count))
+        self._made += count
+        return images
+
+    def _tell(self, made: float) -> None:
+        self._progress(min(0.97, made / self._expected))
+
+
+def sequence(asked: Asked, threads: int, progress: Progress) -> Strip:
+    """Interpolate between the points; a sequence of late is given again."""
+    import numpy as np
+
+    from ..core.plot import similarity_plot
+    from ..core.sequence import interpolate
+
+    if asked in _strips:
+        return _strips[asked]
+    loaded = model(asked.folder, threads)
+    first, *between, last = (np.frombuffer(point, "<f8") for point in asked.points)
+    watched = _Watched(loaded, (len(asked.points) - 1) * (50 + 10 * asked.count), progress)
+    found = interpolate(watched, first, last, asked.count, asked.spacing, asked.path, between=between, size=_edge(loaded), seed=asked.noise_seed)
+    metrics = found.metrics
+    latents = tuple(row.astype("<f8").tobytes() for row in found.latents)
+    plot = _shown(similarity_plot(found, PLOT)[None], PLOT)[0]
+    ratios = metrics.reference_step_ratio, metrics.neighbour_step_ratio
+    _strips.clear()
+    _strips[asked] = Strip(latents, _shown(found.images, EDGE), found.status, plot, *ratios, found.message)
+    return _strips[asked]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A sequence's textures on disk, and what the form of the material needs besides.
+
+    Attributes:
+        sheets: in order. atlas: of these, for materials that blend or vary. first: of the numbered files by map, for a film.
+    """
+
+    sheets: tuple[Sheet, ...]
+    atlas: Atlas | None = None
+    first: Mapping[str, Path] | None = None
+
+
+def draw_sequence(asked: Asked, threads: int, size: int, out: Path, name: str, form: str, film: Path | None, progress: Progress) -> Drawn:
+    """Generate every texture of a sequence, and write its maps.
+
+    Args:
+        size: edge in pixels. out: folder for what is read once. name: of the files.
+        form: "EACH", "FILM", "BLEND" or "VARY". film: folder for the files of a film.
+    """
+    from ..core.progress import part
+    from ..core.sheets import number_files, write_atlas
+
+    strip = sequence(asked, threads, part(progress, 0, 0.3))
+    total, sheets = len(strip.latents), []
+    for number, latent in enumerate(strip.latents):
+        share = part(progress, 0.3 + 0.6 * number / total, 0.3 + 0.6 * (number + 1) / total)
+        sheets.append(draw_sheet(asked.folder, threads, unpacked(latent), size, asked.noise_seed, out, f"{name}_{number + 1:03d}", share))
+    files, last = [one.files for one in sheets], part(progress, 0.9, 1)
+    if form == "FILM":
+        assert film is not None
+        return Drawn(tuple(sheets), first=number_files(files, film, name, last))
+    return Drawn(tuple(sheets), write_atlas(files, out, name, last) if form in {"BLEND", "VARY"} else None)
 
 
 def draw_sheet(folder: str, threads: int, latent: Sequence[float], size: int, noise_seed: int, out: Path, name: str, progress: Progress) -> Sheet:

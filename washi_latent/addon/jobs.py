@@ -1,6 +1,6 @@
 """Work that takes a while: in a thread with progress and Esc where there is a window, to its end on the spot in background.
 
-One job runs at a time. A new look replaces one that is waiting or running; others wait their turn. Threads never see Blender:
+One job runs at a time; others wait their turn. A new one replaces those of its kind, waiting or running. Threads never see Blender:
 `Job.work` computes, `Job.done` runs on the main thread and writes the result.
 """
 
@@ -27,14 +27,14 @@ class Job:
         title: what is done, for the panel and the status bar.
         work: computes, in a thread; takes what is told the progress.
         done: takes the result, on the main thread.
-        replaceable: a newer job of this kind makes it needless.
+        kind: a newer job of the same kind makes it needless; "" for none.
         ended: cleans up, on the main thread, however the work ended.
     """
 
     title: str
     work: Callable[[Callable[[float], None]], Any]
     done: Callable[[Any], None]
-    replaceable: bool = False
+    kind: str = ""
     ended: Callable[[], None] = lambda: None
     share: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -125,10 +125,8 @@ class Jobs:
             if problem:
                 return self.fail(problem, operator)
             return {"FINISHED"}
-        if job.replaceable:
-            self.waiting = [other for other in self.waiting if not other.replaceable]
-            if self.current is not None and self.current.replaceable:
-                self._drop()
+        if job.kind:
+            self.drop(job.kind)
         self.waiting.append(job)
         self._next()
         # From a timer: a setting's update, which may have called this, must not call operators.
@@ -160,6 +158,14 @@ class Jobs:
         if self.current is None and self.waiting:
             self.current = self.waiting.pop(0)
             self.current.begin()
+
+    def drop(self, kind: str) -> None:
+        """End jobs of one kind."""
+        for job in [job for job in self.waiting if job.kind == kind]:
+            self.waiting.remove(job)
+            job.ended()
+        if self.current is not None and self.current.kind == kind:
+            self._drop()
 
     def _drop(self) -> None:
         if self.current is not None:

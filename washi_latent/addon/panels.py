@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import engine, preferences, previews, session
+from . import engine, preferences, previews, session, strip
 from .jobs import jobs
 from .translations import sentence, translated
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CATEGORY = "Washi"
 SPACES = ("VIEW_3D", "NODE_EDITOR", "IMAGE_EDITOR")
+ROW = 1.8
+"""Height of a list's rows, for their pictures."""
 CELL = 6.0
 """Wanted edge of a picture, in the interface's units."""
 
@@ -206,7 +208,9 @@ class History(_OfSearch):
     def draw(self, context: bpy.types.Context) -> None:
         """The list."""
         washi = context.scene.washi
-        self.layout.template_list("WASHI_UL_history", "", washi, "history", washi, "history_index", rows=4)
+        column = self.layout.column()
+        column.scale_y = ROW
+        column.template_list("WASHI_UL_history", "", washi, "history", washi, "history_index", rows=4)
 
 
 class Favourites(_OfSearch):
@@ -220,7 +224,9 @@ class Favourites(_OfSearch):
         """The list, and what can be done with the one that is chosen."""
         washi = context.scene.washi
         row = self.layout.row()
-        row.template_list("WASHI_UL_favourites", "", washi, "favourites", washi, "favourite_index", rows=4)
+        rows = row.column()
+        rows.scale_y = ROW
+        rows.template_list("WASHI_UL_favourites", "", washi, "favourites", washi, "favourite_index", rows=4)
         column = row.column(align=True)
         column.operator("washi.keep", text="", icon="ADD")
         chosen = washi.favourites[washi.favourite_index] if 0 <= washi.favourite_index < len(washi.favourites) else None
@@ -263,12 +269,162 @@ class Apply(_OfSearch):
         column.operator("washi.mark_asset", icon="ASSET_MANAGER")
 
 
+class Sequence(_OfSearch):
+    """The textures between two ends."""
+
+    bl_label = "Sequence"
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 4
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Ends and key points, how they are joined, and what comes of it."""
+        layout, washi = self.layout, context.scene.washi
+        strip.show_when_drawn(context.scene)
+        column = layout.column(align=True)
+        _point(column, "A", washi.sequence_start)
+        for index, point in enumerate(washi.sequence.between):
+            _point(column, "BETWEEN", point.latent, index)
+        _point(column, "B", washi.sequence_end)
+        row = layout.row(align=True)
+        row.menu("WASHI_MT_point_BETWEEN", text="Add Key Point", icon="ADD")
+        row.operator("washi.sequence_swap", text="", icon="ARROW_LEFTRIGHT")
+        column = layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        for name in ("count", "spacing", "path", "follow"):
+            column.prop(washi.sequence, name)
+        _strip(layout, context)
+
+
+def _point(layout: bpy.types.UILayout, end: str, latent: str, index: int = -1) -> None:
+    """A point's picture, and where else it can come from."""
+    row = layout.row()
+    picture = row.row()
+    picture.template_icon(previews.small_icon(engine.from_text(latent)) if latent else 0, scale=2)
+    buttons = row.row(align=True)
+    buttons.scale_y = 1.6
+    if index >= 0:
+        buttons.label(text=str(index + 1), translate=False)
+        buttons.operator("washi.sequence_remove", text="", icon="X").index = index
+        return
+    here = buttons.operator("washi.sequence_from", text="Set A Here" if end == "A" else "Set B Here", icon="PINNED")
+    here.end, here.source = end, "HERE"
+    buttons.menu(f"WASHI_MT_point_{end}", text="", icon="DOWNARROW_HLT")
+
+
+def _strip(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """The textures, those that miss their place marked; the plot; both measures."""
+    found = strip.strip(context.scene)
+    if found is None:
+        return
+    units = _units(context)
+    columns = max(2, min(len(found.latents), round(units / 2.6)))
+    grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, even_rows=True, align=True)
+    for slot, picture in enumerate(found.pictures):
+        cell = grid.column(align=True)
+        cell.alert = found.status[slot] != "ok"
+        cell.template_icon(previews.icon(f"strip-{slot}", picture, (id(found), slot)), scale=units / columns - 0.1)
+        if cell.alert:
+            cell.label(text="", icon="ERROR")
+    layout.template_icon(strip.plot_icon(found), scale=min(units, 20))
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    column.label(text="Circles: similarity to A", icon="KEYFRAME")
+    column.label(text="Triangles: place on the way", icon="HANDLETYPE_FREE_VEC")
+    column.label(text=sentence("Largest step / smallest: {ratio:.2f} to A", ratio=found.reference_ratio), translate=False)
+    column.label(text=sentence("Largest step / smallest: {ratio:.2f} between neighbours", ratio=found.neighbour_ratio), translate=False)
+    if found.message:
+        _sentence(layout, found.message, context, "INFO")
+
+
+class Write(_OfSearch):
+    """The sequence as materials."""
+
+    bl_label = "Into Materials"
+    bl_parent = "Sequence"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """The form, its settings, and go."""
+        layout, washi, chosen = self.layout, context.scene.washi, context.scene.washi.sequence
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.prop(chosen, "form")
+        column = layout.column()
+        for name in FORMS[chosen.form]:
+            column.prop(chosen, name)
+        if chosen.form == "BLEND":
+            _blend(column, chosen)
+        column.prop(washi, "size")
+        column.prop(chosen, "material")
+        layout.prop(chosen, "as_you_go")
+        row = layout.row()
+        row.scale_y = 1.5
+        row.operator("washi.sequence_write", icon="MATERIAL")
+
+
+FORMS = {
+    "EACH": ("order", "reverse", "in_slots"),
+    "FILM": ("frame_start", "frame_end", "offset", "repeat"),
+    "BLEND": ("blend_by",),
+    "VARY": ("vary_by", "vary_seed", "vary_number", "vary_shift"),
+}
+"""Settings of each form."""
+
+
+def _blend(column: bpy.types.UILayout, chosen: Any) -> None:
+    """What the way of blending needs besides."""
+    if chosen.blend_by in {"SURFACE", "OBJECT"}:
+        column.prop(chosen, "axis")
+    if chosen.blend_by == "OBJECT":
+        column.prop(chosen, "first")
+        column.prop(chosen, "last")
+    if chosen.blend_by == "ATTRIBUTE":
+        column.prop(chosen, "attribute")
+    if chosen.blend_by == "DISTANCE":
+        column.prop_search(chosen, "empty", bpy.data, "objects")
+
+
+class _PointMenu:
+    """Favourites and the active material, for an end of the sequence."""
+
+    bl_label = "From"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Where the search stands, the active material, then a line a favourite."""
+        here = self.layout.operator("washi.sequence_from", text="Here", icon="PINNED")
+        here.end, here.source = self.end, "HERE"
+        made = self.layout.operator("washi.sequence_from", text="Active Material", icon="MATERIAL")
+        made.end, made.source = self.end, "MATERIAL"
+        self.layout.separator()
+        for row in context.scene.washi.favourites:
+            found = self.layout.operator("washi.sequence_from", text=row.name, translate=False, icon="SOLO_ON")
+            found.end, found.source, found.favourite = self.end, "FAVOURITE", row.name
+
+
+class WASHI_MT_point_A(_PointMenu, bpy.types.Menu):
+    """Where A can come from"""
+
+    end = "A"
+
+
+class WASHI_MT_point_BETWEEN(_PointMenu, bpy.types.Menu):
+    """Where a key point can come from"""
+
+    end = "BETWEEN"
+
+
+class WASHI_MT_point_B(_PointMenu, bpy.types.Menu):
+    """Where B can come from"""
+
+    end = "B"
+
+
 class Find(_Panel):
     """From a picture to the search."""
 
     bl_label = "Find from Picture"
     bl_options = {"DEFAULT_CLOSED"}
-    bl_order = 4
+    bl_order = 5
 
     def draw(self, context: bpy.types.Context) -> None:
         """An image of this file, or a file."""
@@ -279,6 +435,13 @@ class Find(_Panel):
         find.enabled = bool(washi.picture)
         find.operator("washi.find_picture", text="Find").image = washi.picture
         self.layout.operator("washi.find_picture", text="Open a Picture…", icon="FILE_FOLDER").image = ""
+
+
+def _thumbnail(row: bpy.types.UILayout, latent: bytes) -> None:
+    """A small picture in a list whose rows are scaled."""
+    picture = row.row()
+    picture.scale_x = ROW
+    picture.template_icon(previews.small_icon(latent), scale=1)
 
 
 class WASHI_UL_history(bpy.types.UIList):
@@ -294,10 +457,8 @@ class WASHI_UL_history(bpy.types.UIList):
         row = layout.row()
         if stands.branches[index]:
             row.separator(factor=2.0 * min(stands.branches[index], 8))
-        row.template_icon(previews.small_icon(stands.centers[index]), scale=1.7)
-        label = row.row()
-        label.scale_y = 1.7
-        label.label(text=step_name(stands, index), translate=False)
+        _thumbnail(row, stands.centers[index])
+        row.label(text=step_name(stands, index), translate=False)
 
     def filter_items(self, context: bpy.types.Context, data: Any, property: str) -> tuple[list[int], list[int]]:
         """All, in the order of the tree."""
@@ -320,10 +481,8 @@ class WASHI_UL_favourites(bpy.types.UIList):
         stands = session.place(context.scene)
         row = layout.row()
         if stands is not None and index < len(stands.kept):
-            row.template_icon(previews.small_icon(stands.kept[index]), scale=1.7)
-        label = row.row()
-        label.scale_y = 1.7
-        label.prop(item, "name", text="", emboss=False)
+            _thumbnail(row, stands.kept[index])
+        row.prop(item, "name", text="", emboss=False)
 
 
 class WASHI_MT_models(bpy.types.Menu):
@@ -376,5 +535,12 @@ def _in_every_space(panel: type) -> list[type]:
     return result
 
 
-PANELS = (Explore, Advanced, History, Favourites, Apply, Find, Card)
-CLASSES = (WASHI_UL_history, WASHI_UL_favourites, WASHI_MT_models, *(one for panel in PANELS for one in _in_every_space(panel)))
+PANELS = (Explore, Advanced, History, Favourites, Apply, Sequence, Write, Find, Card)
+CLASSES = (
+    WASHI_UL_history,
+    WASHI_UL_favourites,
+    WASHI_MT_models,
+    WASHI_MT_point_A,
+    WASHI_MT_point_B,
+    *(one for panel in PANELS for one in _in_every_space(panel)),
+)

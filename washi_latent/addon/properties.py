@@ -50,6 +50,107 @@ class WASHI_PG_search(bpy.types.PropertyGroup):
     state: bpy.props.StringProperty(options={"HIDDEN"})
 
 
+class WASHI_PG_point(bpy.types.PropertyGroup):
+    """A key point of a sequence."""
+
+    latent: bpy.props.StringProperty(options={"HIDDEN"})
+
+
+AXES = (("X", "X", "Along the X axis"), ("Y", "Y", "Along the Y axis"), ("Z", "Z", "Along the Z axis"))
+
+
+class WASHI_PG_sequence(bpy.types.PropertyGroup):
+    """A sequence of textures, and how it goes into materials."""
+
+    between: bpy.props.CollectionProperty(type=WASHI_PG_point, name="Key Points", description="Points between the ends, in order")
+    count: bpy.props.IntProperty(name="Textures Between", description="Textures between each two points", min=1, soft_max=24, max=200, default=7)
+    spacing: bpy.props.EnumProperty(
+        name="Spacing",
+        description="How the textures are spread",
+        items=(
+            ("even", "Even Steps", "Neighbours differ equally: for rows that an eye walks along"),
+            ("similarity", "By Similarity", "Similarity to the first end falls evenly, as published"),
+        ),
+        default="even",
+    )
+    path: bpy.props.EnumProperty(
+        name="Path",
+        description="Which way through latent space",
+        items=(("slerp", "Along the Shell", "Where the model was trained"), ("lerp", "Straight", "The straight line between the ends")),
+        default="slerp",
+    )
+    follow: bpy.props.EnumProperty(
+        name="Follow Picks",
+        description="An end that moves to each texture that is picked",
+        items=(("NONE", "None", "Ends stay"), ("A", "A", "The first end is what is picked"), ("B", "B", "The last end is what is picked")),
+        default="NONE",
+    )
+    as_you_go: bpy.props.BoolProperty(
+        name="Write as You Go",
+        description="With each pick, write the sequence from where the search stood to the pick into the materials of the selected objects",
+        default=False,
+    )
+    material: bpy.props.StringProperty(name="Name", description="Name of the sequence's materials", default="Washi Sequence")
+    form: bpy.props.EnumProperty(
+        name="Form",
+        description="How the sequence becomes materials",
+        items=(
+            ("EACH", "One a Texture", "A material for each texture, in order along the selected objects or in their slots"),
+            ("FILM", "Film", "One material that changes with the frames"),
+            ("BLEND", "Blend", "One material that changes across a surface, or by what you choose"),
+            ("VARY", "Vary by Object", "One material that shows another texture on each object"),
+        ),
+        default="EACH",
+    )
+    order: bpy.props.EnumProperty(
+        name="Order",
+        description="In which order the objects get the textures",
+        items=(("GIVEN", "As Selected", "In Blender's own order"), ("NAME", "Name", "By name, 2 before 10"), *AXES),
+        default="X",
+    )
+    reverse: bpy.props.BoolProperty(name="Reverse", description="From the other end")
+    in_slots: bpy.props.BoolProperty(name="In Slots", description="Every object gets all materials, in its slots")
+    frame_start: bpy.props.IntProperty(name="First Frame", description="Frame that shows the first texture", default=1)
+    frame_end: bpy.props.IntProperty(name="Last Frame", description="Frame that shows the last texture", default=120)
+    offset: bpy.props.IntProperty(name="Offset", description="Textures to begin later in the sequence")
+    repeat: bpy.props.EnumProperty(
+        name="Repeat",
+        description="What is shown before and after",
+        items=(
+            ("ONCE", "Once", "The ends stay"),
+            ("LOOP", "Loop", "The sequence again; without a jump where its ends are the same texture"),
+            ("PING_PONG", "Ping-Pong", "The sequence backward"),
+        ),
+        default="PING_PONG",
+    )
+    blend_by: bpy.props.EnumProperty(
+        name="Blend By",
+        description="What says how far along the sequence a place is",
+        items=(
+            ("SURFACE", "Surface", "Along an axis of the object"),
+            ("ATTRIBUTE", "Attribute", "A colour or number attribute, as painted vertex colours"),
+            ("OBJECT", "Object Position", "Where the object stands along a world axis"),
+            ("DISTANCE", "Distance", "The distance to an empty; its size is the sequence's length"),
+            ("VALUE", "Value", "A value node, to animate or drive"),
+        ),
+        default="SURFACE",
+    )
+    axis: bpy.props.EnumProperty(name="Axis", description="Along which axis", items=AXES, default="X")
+    attribute: bpy.props.StringProperty(name="Attribute", description="Name of the attribute", default="Color")
+    empty: bpy.props.StringProperty(name="Empty", description="Name of the empty")
+    first: bpy.props.FloatProperty(name="From", description="Position that shows the first texture", subtype="DISTANCE", default=0)
+    last: bpy.props.FloatProperty(name="To", description="Position that shows the last texture", subtype="DISTANCE", default=1)
+    vary_by: bpy.props.EnumProperty(
+        name="Vary By",
+        description="What says which texture an object shows",
+        items=(("RANDOM", "Random", "Drawn for each object and instance"), ("INDEX", "Pass Index", "The object's pass index, over and over")),
+        default="RANDOM",
+    )
+    vary_seed: bpy.props.IntProperty(name="Draw", description="Another draw", min=0)
+    vary_number: bpy.props.BoolProperty(name="Number Objects", description="Give the selected objects pass indices 0, 1, 2 and on")
+    vary_shift: bpy.props.BoolProperty(name="Shift", description="Show another part of the texture on each object, too", default=True)
+
+
 class WASHI_PG_scene(bpy.types.PropertyGroup):
     """The search of a scene."""
 
@@ -61,6 +162,7 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
     favourites: bpy.props.CollectionProperty(type=WASHI_PG_favourite, name="Favourites", description="What was kept")
     favourite_index: bpy.props.IntProperty(name="Favourite", description="Favourite in the list")
 
+    sequence: bpy.props.PointerProperty(type=WASHI_PG_sequence, name="Sequence", description="A sequence of textures, and how it goes into materials")
     sequence_start: bpy.props.StringProperty(name="Sequence Start", description="Where the sequence starts: a latent, packed", options={"HIDDEN"})
     sequence_end: bpy.props.StringProperty(name="Sequence End", description="Where the sequence ends: a latent, packed", options={"HIDDEN"})
 
@@ -104,7 +206,7 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         name="Direction",
         description="Where the light points",
         items=(
-            ("any", "Any", "Another direction each time"),
+            ("any", "Any Direction", "Another direction each time"),
             ("last", "Last Step", "On in the direction of the last step"),
             ("favourite", "Favourite", "Toward a favourite"),
         ),
@@ -132,7 +234,7 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         name="Chosen By",
         description="How representatives are chosen",
         items=(
-            ("coverage", "Coverage", "So that every sample is similar to one that is shown"),
+            ("coverage", "Cover All", "So that every sample is similar to one that is shown"),
             ("medoids", "Medoids", "The middles of clusters of similar textures (k-medoids)"),
             ("paper", "SSIM Vectors", "k-means of vectors of structural similarities, as published"),
             ("random", "Chance", "At random"),
@@ -147,7 +249,7 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         update=_changed("shell"),
     )
     step: bpy.props.FloatProperty(
-        name="Step",
+        name="Step Length",
         description="How much of the way to a pick is walked: half of it, all of it, or beyond",
         subtype="FACTOR",
         min=0.05,
@@ -201,7 +303,7 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         name="Translucency", description="How much light passes; 1 is true", subtype="FACTOR", min=0, soft_max=2, max=4, default=1
     )
     store: bpy.props.EnumProperty(
-        name="Pictures",
+        name="Picture Files",
         description="Where the pictures of a material are kept",
         items=(
             ("PACKED", "In This File", "Pack the pictures into the .blend"),
@@ -212,7 +314,7 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
     picture: bpy.props.StringProperty(name="Picture", description="Image of this file that a texture is sought for")
 
 
-CLASSES = (WASHI_PG_node, WASHI_PG_favourite, WASHI_PG_search, WASHI_PG_scene)
+CLASSES = (WASHI_PG_point, WASHI_PG_sequence, WASHI_PG_node, WASHI_PG_favourite, WASHI_PG_search, WASHI_PG_scene)
 
 
 def register() -> None:

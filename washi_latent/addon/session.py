@@ -238,7 +238,7 @@ def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], s
             push(message)
             look_soon(there)
 
-    return jobs.run(Job(title, work, done, replaceable=True), operator)
+    return jobs.run(Job(title, work, done, "search"), operator)
 
 
 def latent(scene: bpy.types.Scene, index: int = -1, favourite: str = "") -> Sequence[float] | None:
@@ -270,7 +270,7 @@ def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None
         if there is not None:
             thumbnails_soon(there)
 
-    return jobs.run(Job(MESSAGE("Looking around"), work, done, replaceable=True), operator)
+    return jobs.run(Job(MESSAGE("Looking around"), work, done, "look"), operator)
 
 
 def look_when_drawn(scene: bpy.types.Scene) -> None:
@@ -278,7 +278,7 @@ def look_when_drawn(scene: bpy.types.Scene) -> None:
     stands = place(scene)
     if stands is None or jobs.current is not None or stands.key in _given_up or bpy.app.background:
         return
-    if engine.kept_look(stands.key) is not None and all(latent in previews.small for latent in (*stands.centers, *stands.kept)):
+    if engine.kept_look(stands.key) is not None and all(latent in previews.small for latent in small_pictures(scene, stands)):
         return
     if not bpy.app.timers.is_registered(_look_now):
         bpy.app.timers.register(_look_now)
@@ -290,12 +290,18 @@ def _look_now() -> None:
         look_soon(window.scene)
 
 
+def small_pictures(scene: bpy.types.Scene, stands: engine.Place) -> list[bytes]:
+    """Packed latents of which panels show small pictures, each once."""
+    ends = (scene.washi.sequence_start, *(point.latent for point in scene.washi.sequence.between), scene.washi.sequence_end)
+    return list(dict.fromkeys((*stands.centers, *stands.kept, *(engine.from_text(one) for one in ends if one))))
+
+
 def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
     """Draw the small pictures of history and favourites that aren't there yet."""
     stands = place(scene)
     if stands is None:
         return {"FINISHED"}
-    wanted = dict.fromkeys((*stands.centers, *stands.kept))
+    wanted = small_pictures(scene, stands)
     previews.keep_only(wanted)
     missing = [latent for latent in wanted if latent not in previews.small]
     if not missing or bpy.app.background:
@@ -305,7 +311,7 @@ def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
     def work(progress: engine.Tell) -> dict[bytes, Any]:
         return engine.thumbnails(packed, folder, threads, missing, progress)
 
-    return jobs.run(Job(MESSAGE("Drawing the history"), work, previews.small.update, replaceable=True))
+    return jobs.run(Job(MESSAGE("Drawing the history"), work, previews.small.update, "thumbnails"))
 
 
 def forget() -> None:

@@ -6,6 +6,7 @@ from .errors import WashiError
 from .images import contact_sheet, read_image, write_png
 from .maps import FORMATS, MAPS, MaterialMaps, estimate_height, estimate_opacity, material_maps, normal_from_height, write_map, write_maps
 from .models import ModelInfo, TextureModel, find_bundles, install_bundle, list_models, load_model, verify, write_bundle
+from .plot import similarity_plot
 from .progress import Cancelled, Progress
 from .representatives import METHODS, Representatives, choose_representatives, coverage
 from .search import Candidates, Favourite, Node, Search, SearchSettings, SearchState, pack_state, rank_by_picture, unpack_state
@@ -56,6 +57,7 @@ __all__ = [
     "read_image",
     "sample_directions",
     "sample_sphere",
+    "similarity_plot",
     "slerp",
     "ssim_vectors",
     "unpack_state",

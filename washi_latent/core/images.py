@@ -187,14 +187,14 @@ def contact_sheet(
     sheet = Image.new("RGB", (columns * (tile + gap) + gap, head + rows * (tile + line + gap) + gap), (250, 249, 246))
     draw = ImageDraw.Draw(sheet)
     if title:
-        draw.text((gap, 8), title, fill=(30, 30, 30), font=_font(17))
+        draw.text((gap, 8), title, fill=(30, 30, 30), font=font(17))
     for i, picture in enumerate(array):
         x, y = gap + i % columns * (tile + gap), head + gap + i // columns * (tile + line + gap)
         sheet.paste(_thumbnail(picture, tile), (x, y))
         if i in marked:
             draw.rectangle((x - 4, y - 4, x + tile + 3, y + tile + 3), outline=(31, 95, 169), width=4)
         if labels:
-            draw.text((x, y + tile + 3), labels[i], fill=(60, 60, 60), font=_font(13))
+            draw.text((x, y + tile + 3), labels[i], fill=(60, 60, 60), font=font(13))
     return np.asarray(sheet, np.float32) / 255
 
 
@@ -212,5 +212,6 @@ def _thumbnail(picture: Array, tile: int) -> Image.Image:
     return color.resize((tile, tile), Image.Resampling.BICUBIC if enlarge else Image.Resampling.LANCZOS)
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font at a size in pixels."""
     return ImageFont.load_default(size)

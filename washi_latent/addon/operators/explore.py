@@ -4,7 +4,7 @@
 
 import bpy
 
-from .. import session
+from .. import session, strip
 from ..jobs import jobs, redraw
 
 UNDOABLE = {"REGISTER", "UNDO", "INTERNAL"}
@@ -51,12 +51,22 @@ class WASHI_OT_pick(_Gesture, bpy.types.Operator):
 
     bl_idname = "washi.pick"
     bl_label = "Pick"
+    bl_options = {"REGISTER", "INTERNAL"}  # its undo step may have to wait for the sequence that is written with it
 
     index: bpy.props.IntProperty(name="Candidate", description="Index of the candidate among all samples", min=0, options={"SKIP_SAVE"})
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Walk."""
-        return self.step(session.walk(context.scene, lambda search: session.engine.pick(search, self.index)))
+        """Walk; the sequence follows where that is wanted."""
+        strip.settle()
+        problem = session.walk(context.scene, lambda search: session.engine.pick(search, self.index))
+        if problem:
+            return jobs.fail(problem, self)
+        strip.follow(context.scene)
+        if context.scene.washi.sequence.as_you_go:
+            strip.write_with_pick(context)
+        else:
+            session.push(self.bl_label)
+        return {"FINISHED"}
 
 
 class WASHI_OT_others(_Gesture, bpy.types.Operator):
@@ -74,7 +84,7 @@ class WASHI_OT_back(_Gesture, bpy.types.Operator):
     """Go back to where the last step came from"""
 
     bl_idname = "washi.back"
-    bl_label = "Back"
+    bl_label = "Step Back"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -91,7 +101,7 @@ class WASHI_OT_forward(_Gesture, bpy.types.Operator):
     """Go forward to where you came back from"""
 
     bl_idname = "washi.forward"
-    bl_label = "Forward"
+    bl_label = "Step Forward"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

@@ -1,0 +1,186 @@
+"""The sequence of a scene: its points, what is shown of it, and how it is written into materials. Main thread only."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import engine, preferences, previews, session
+from .jobs import Job, jobs
+from .translations import MESSAGE, sentence
+
+FIELDS = {"A": "sequence_start", "B": "sequence_end"}
+_given_up: set[engine.Asked] = set()
+_owed: list[str] = []
+"""The undo step of a pick whose sequence is still being written."""
+
+
+def asked(scene: bpy.types.Scene) -> engine.Asked | None:
+    """Which sequence the settings say; None before both ends are set."""
+    washi, stands = scene.washi, session.place(scene)
+    if stands is None or not (washi.sequence_start and washi.sequence_end):
+        return None
+    chosen = washi.sequence
+    texts = (washi.sequence_start, *(point.latent for point in chosen.between), washi.sequence_end)
+    points = tuple(engine.from_text(text) for text in texts)
+    if any(len(point) != len(stands.centers[0]) for point in points):  # of another model
+        return None
+    folder = preferences.model_folder(stands.model)
+    return engine.Asked(folder, engine.noise_seed(washi.state), points, chosen.count, chosen.spacing, chosen.path)
+
+
+def strip(scene: bpy.types.Scene) -> engine.Strip | None:
+    """What is shown of it, once it is computed."""
+    wanted = asked(scene)
+    return engine.kept_strip(wanted) if wanted is not None else None
+
+
+def set_point(scene: bpy.types.Scene, end: str, latent: bytes) -> None:
+    """Make a packed latent an end, "A" or "B", or one more key point, "BETWEEN"."""
+    if end == "BETWEEN":
+        scene.washi.sequence.between.add().latent = engine.to_text(latent)
+    else:
+        setattr(scene.washi, FIELDS[end], engine.to_text(latent))
+
+
+def follow(scene: bpy.types.Scene) -> None:
+    """After a pick: the end that follows is where the search stands."""
+    end, stands = scene.washi.sequence.follow, session.place(scene)
+    if end != "NONE" and stands is not None:
+        set_point(scene, end, stands.centers[stands.current])
+
+
+def from_last_step(scene: bpy.types.Scene) -> None:
+    """The sequence from where the search stood to where it stands."""
+    stands = session.place(scene)
+    if stands is not None and stands.parents[stands.current] >= 0:
+        scene.washi.sequence.between.clear()
+        set_point(scene, "A", stands.centers[stands.parents[stands.current]])
+        set_point(scene, "B", stands.centers[stands.current])
+
+
+# Showing
+
+
+def show(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> set[str]:
+    """Compute what is shown, unless it is there; an operator's result."""
+    wanted, threads = asked(scene), preferences.threads()
+    if wanted is None:
+        return jobs.fail(MESSAGE("The sequence has no two ends of this model: set A and B"), operator)
+    if engine.kept_strip(wanted) is not None:
+        return {"FINISHED"}
+    _given_up.add(wanted)  # until it is done
+
+    def work(progress: engine.Tell) -> engine.Strip:
+        return engine.sequence(wanted, threads, progress)
+
+    return jobs.run(Job(MESSAGE("Interpolating"), work, lambda _: _given_up.discard(wanted), "strip"), operator)
+
+
+def show_when_drawn(scene: bpy.types.Scene) -> None:
+    """Compute it once panels are drawn: an end or a setting has changed."""
+    wanted = asked(scene)
+    idle = jobs.current is None and not bpy.app.background
+    if wanted is None or not idle or wanted in _given_up or engine.kept_strip(wanted) is not None or bpy.app.timers.is_registered(_show_now):
+        return
+    bpy.app.timers.register(_show_now)
+
+
+def _show_now() -> None:
+    window = next(iter(bpy.context.window_manager.windows), None)
+    if window is not None and asked(window.scene) is not None:
+        show(window.scene)
+
+
+def plot_icon(found: engine.Strip) -> int:
+    """The icon of its plot."""
+    return previews.icon("plot", found.plot, id(found))
+
+
+# Writing
+
+
+def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None, message: str = MESSAGE("Write Sequence")) -> set[str]:
+    """Draw the sequence and put it into materials, one undo step; an operator's result."""
+    scene = context.scene
+    wanted, washi, threads = asked(scene), scene.washi, preferences.threads()
+    if wanted is None:
+        return jobs.fail(MESSAGE("The sequence has no two ends of this model: set A and B"), operator)
+    if washi.sequence.form == "FILM" and not bpy.data.filepath:
+        return jobs.fail(MESSAGE("A film's pictures lie in a folder beside the file: save the file first"), operator)
+    film = Path(bpy.data.filepath).parent / "textures" if bpy.data.filepath else None
+    finish = _finisher([thing.name for thing in context.selected_objects], washi)
+    name, form, size = washi.sequence.material or "Washi Sequence", washi.sequence.form, int(washi.size)
+    temporary = Path(tempfile.mkdtemp(prefix="washi-latent-"))
+
+    def work(progress: engine.Tell) -> engine.Drawn:
+        return engine.draw_sequence(wanted, threads, size, temporary, file_name(name), form, film, progress)
+
+    def done(drawn: engine.Drawn) -> None:
+        made = finish(drawn, name)
+        jobs.note = made.note or sentence(MESSAGE("The sequence is in {count} materials"), count=len(made.materials))
+        if not _owed:
+            _owed.append(message)
+        settle()
+
+    def ended() -> None:
+        shutil.rmtree(temporary, ignore_errors=True)
+        settle()
+
+    return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, "write", ended), operator)
+
+
+def write_with_pick(context: bpy.types.Context) -> None:
+    """After a pick: the sequence of this step goes into the materials, in one undo step with the pick."""
+    from_last_step(context.scene)
+    _owed.append(MESSAGE("Pick"))
+    write(context)
+
+
+def settle() -> None:
+    """Push the undo step of a pick whose sequence was written, or given up."""
+    if _owed:
+        session.push(_owed.pop())
+        _owed.clear()
+
+
+def file_name(name: str) -> str:
+    """A name that every file system takes."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)[:60]
+
+
+def _finisher(objects: list[str], washi: Any) -> Callable[[engine.Drawn, str], Any]:
+    """What puts a drawn sequence into materials, with the settings as they are now."""
+    from .operators.apply import options_of
+
+    chosen, options, store = washi.sequence, options_of(washi), washi.store
+    form, order, reverse, in_slots = chosen.form, chosen.order, chosen.reverse, chosen.in_slots
+    film = {"frame_start": chosen.frame_start, "frame_end": chosen.frame_end, "offset": chosen.offset, "repeat": chosen.repeat}
+    blend = {"by": chosen.blend_by, "axis": chosen.axis, "attribute": chosen.attribute, "empty": chosen.empty, "first": chosen.first, "last": chosen.last}
+    vary = {"by": chosen.vary_by, "seed": chosen.vary_seed, "number": chosen.vary_number, "shift": chosen.vary_shift}
+
+    def finish(drawn: engine.Drawn, name: str) -> Any:
+        from . import sequences
+        from .materials import PaperOptions
+
+        paper = PaperOptions(**options)
+        if form == "EACH":
+            return sequences.one_material_each(drawn.sheets, name, objects, order, reverse, in_slots, paper, store)
+        if form == "FILM":
+            return sequences.animated_material(drawn.sheets, drawn.first, name, objects, sequences.Film(**film), paper)
+        if form == "BLEND":
+            return sequences.blending_material(drawn.sheets, drawn.atlas, name, objects, sequences.Blend(**blend), paper, store)
+        return sequences.varying_material(drawn.sheets, drawn.atlas, name, objects, sequences.Variation(**vary), paper, store)
+
+    return finish
+
+
+def forget() -> None:
+    """Let go of everything: another file, or the extension is disabled."""
+    _given_up.clear()
+    _owed.clear()
