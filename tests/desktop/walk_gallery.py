@@ -48,7 +48,7 @@ def walk(window: Window) -> Steps:
     yield from window.picture("0-before")
     seen["before"] = standing()
 
-    yield from window.press(r"washi\.gallery")
+    yield from window.press(r"washi\.gallery", step=(20, 14))
     yield from window.until(hand.settled, "the gallery")
     yield from window.move(*hand.at(2))
     yield from window.until(hand.sheet_is_there, "the larger sheet")

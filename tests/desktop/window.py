@@ -103,11 +103,14 @@ class Window:
             bpy.ops.ui.copy_python_command_button()
         return bpy.context.window_manager.clipboard
 
-    def find(self, call: str, found: dict[str, tuple[int, int]], kind: str = "UI", area: str = "VIEW_3D") -> Steps:
-        """Find a button by a pattern of its call, such as "washi.explore"; `found` gets places by call. Scrolls down to it."""
+    def find(self, call: str, found: dict[str, tuple[int, int]], kind: str = "UI", area: str = "VIEW_3D", step: tuple[int, int] = (60, 14)) -> Steps:
+        """Find a button by a pattern of its call, such as "washi.explore"; `found` gets places by call. Scrolls down to it.
+
+        `step` is how far apart, across and down, it looks: less than the button's size. Icons want (20, 14), which takes longer.
+        """
         for _ in range(6):
             found.clear()
-            yield from self._scan(call, found, kind, area)
+            yield from self._scan(call, found, kind, area, step)
             if any(re.search(call, under) for under in found):
                 return
             x, y = self.middle(kind, area)
@@ -117,16 +120,16 @@ class Window:
             yield 0.5
         raise LookupError(f"no button does {call}; seen last: {sorted(found)}")
 
-    def _scan(self, call: str, found: dict[str, tuple[int, int]], kind: str, area: str) -> Steps:
+    def _scan(self, call: str, found: dict[str, tuple[int, int]], kind: str, area: str, step: tuple[int, int]) -> Steps:
         """Go over what is visible, from the top."""
         region = self.region(kind, area)
-        for y in range(region.y + region.height - 8, region.y + 8, -12):
-            for x in range(region.x + 20, region.x + region.width - 30, 24):
+        for y in range(region.y + region.height - 8, region.y + 8, -step[1]):
+            for x in range(region.x + 30, region.x + region.width - 30, step[0]):
                 self.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
                 yield 0.01
                 under = self.button_under(kind, area)
                 if under:
-                    found.setdefault(under, (x + 4, y - 4))
+                    found.setdefault(under, (x, y))
                 if re.search(call, under):
                     return
 
