@@ -32,6 +32,8 @@ from .features import FeatureSpace, texture_features
 Array = NDArray[np.float64]
 
 NEIGHBOURS = 5
+MOST_KINDS = 48
+"""Shares of more kinds (of photographs) than these fill no table that anybody reads."""
 ROUNDS = 5
 """Draws of generated and of training patches; figures are means over them."""
 
@@ -119,7 +121,7 @@ class Samples:
         count = min(count, len(patches.held_out))
         order, held = rng.permutation(len(patches.train)), rng.permutation(len(patches.held_out))[:count]
         parts = np.array_split(order[: ROUNDS * count], ROUNDS)
-        generated = [np.round(model.generate(rng.normal(size=(count, model.latent_dim))) * 255).astype(np.uint8) for _ in parts]
+        generated = [_generated(model, rng.normal(size=(count, model.latent_dim)), patches.train.shape[1]) for _ in parts]
         return cls(
             FeatureSpace.fitted(patches.train[order[:3000]]),
             generated,
@@ -127,6 +129,13 @@ class Samples:
             [patches.train_kinds[p] for p in parts],
             patches.held_out[held],
         )
+
+
+def _generated(model: TextureModel, latents: Array, edge: int) -> NDArray[np.uint8]:
+    if model.info.size is not None:
+        return np.round(model.generate(latents) * 255).astype(np.uint8)
+    # Every sheet with a seed of its own: on one seed, all fibres would lie at the same places.
+    return np.concatenate([np.round(model.generate(latent, edge, seed=i) * 255).astype(np.uint8) for i, latent in enumerate(latents)])
 
 
 def evaluate(model: TextureModel, patches: Patches, count: int = 2000, seed: int = 0, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -142,7 +151,7 @@ def evaluate(model: TextureModel, patches: Patches, count: int = 2000, seed: int
     Returns:
         Plain numbers by name, for JSON.
     """
-    if model.info.size != patches.train.shape[1:3] or len(model.info.channels) != 3:
+    if model.info.size not in (None, patches.train.shape[1:3]) or len(model.info.channels) != 3:
         raise WashiError(
             f"the model {model.info.name} does not make colour textures of {patches.train.shape[1]} x {patches.train.shape[2]} pixels: evaluate it against patches of its own size"
         )
@@ -158,7 +167,7 @@ def evaluate(model: TextureModel, patches: Patches, count: int = 2000, seed: int
     result["diversity"] = _diversity(samples, generated[0], training[0])
     result["coverage"] = _coverage(generated, training, held_out)
     result["memorised"] = _memorised(samples, patches)
-    if len(patches.kinds) > 1:
+    if 1 < len(patches.kinds) <= MOST_KINDS:
         result["kinds"] = _kinds(patches, samples, generated[0])
     return result
 
