@@ -184,6 +184,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="stop after so many minutes")
     parser.add_argument("--seed", type=int, default=0, help="of weights and order (default 0)")
     parser.add_argument("--restart", action="store_true", help="start anew instead of going on from the last checkpoint")
+    parser.add_argument("--begin-with", metavar="MODEL", help="a sheet model whose weights to begin with (--kind sheet)")
     parser.add_argument("--threads", type=int, help="processor threads to use")
 
 
@@ -526,6 +527,7 @@ def _run_train(arguments: argparse.Namespace) -> int:
         minutes=arguments.minutes,
         seed=arguments.seed,
         resume=not arguments.restart,
+        begin_with=arguments.begin_with,
         threads=arguments.threads,
     )
     print(f"the model {info.name} is in {info.folder}")

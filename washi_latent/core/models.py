@@ -280,7 +280,7 @@ def load_model(
     Raises:
         WashiError: no such model; one that is truncated, altered, mismatched or beyond sane sizes; no such backend here.
     """
-    folder = _locate(name_or_path, extra)
+    folder = locate_bundle(name_or_path, extra)
     info = read_info(folder)
     if backend not in ("auto", "onnx", "torch"):
         raise WashiError(f"there is no backend {backend!r}: choose auto, onnx or torch")
@@ -313,7 +313,8 @@ def verify(folder: str | os.PathLike[str]) -> ModelInfo:
     return info
 
 
-def _locate(name_or_path: str | os.PathLike[str], extra: Iterable[str | os.PathLike[str]]) -> Path:
+def locate_bundle(name_or_path: str | os.PathLike[str], extra: Iterable[str | os.PathLike[str]] = ()) -> Path:
+    """The folder of a bundle by its name or path, or a `WashiError` that names those that are here."""
     text = os.fspath(name_or_path)
     if not text:
         raise WashiError("no model was named: give a name or the path of a bundle's folder")
@@ -573,6 +574,19 @@ def write_bundle(folder: str | os.PathLike[str], description: Mapping[str, Any],
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return read_info(target)
+
+
+def amend_bundle(folder: str | os.PathLike[str], files: Mapping[str, bytes]) -> ModelInfo:
+    """Add files to a bundle or replace some; everything else stays, and every checksum is checked before.
+
+    Raises:
+        WashiError: a damaged bundle, a place that can't be written.
+    """
+    info = read_info(folder)
+    content = {name: _verified(info, name) for name in info.files}
+    value: dict[str, Any] = json.loads((info.folder / DESCRIPTION).read_text(encoding="utf-8"))
+    description = {name: part for name, part in value.items() if name not in ("schema_version", "name", "files")}
+    return write_bundle(folder, description, {**content, **files})
 
 
 def _replace_folder(new: Path, target: Path) -> None:

@@ -35,6 +35,7 @@ class TrainOptions:
         sheets, patches_per_sheet: size of the simulated data.
         patches: number cut from photographs; for a sheet model, four times as large, a quarter of that.
         millimetres_per_pixel: scale of the photographs that a sheet model learns from; None: unknown.
+        begin_with: a sheet model of the simulation, by name or folder, whose weights to begin with; None: random ones, or for photographs washi-sheet's.
         lessons: pictures of the sheet model that a 64-pixel model of simulated washi begins with; 0: none.
         threads: None: as PyTorch likes.
         evaluate: fill the card with figures, which takes some minutes.
@@ -55,6 +56,7 @@ class TrainOptions:
     patches_per_sheet: int = 60
     patches: int = 20_000
     millimetres_per_pixel: float | None = None
+    begin_with: str | None = None
     lessons: int = 24_000
     threads: int | None = None
     evaluate: bool = True

@@ -1,0 +1,414 @@
+"""A texture's maps become a material on objects: stored, scaled, assigned, remembered, marked as an asset. Main thread only.
+
+Names go in and out, never datablocks: callers keep none across undo.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import bpy
+
+from ..core.errors import WashiError
+from .materials import PROVENANCE, Nodes, PaperImages, PaperOptions, build, image_sockets, new_image, unused_maps
+
+Store = Literal["PACKED", "FILES"]
+CARRIERS = frozenset({"MESH", "CURVE", "SURFACE", "META", "FONT", "CURVES", "POINTCLOUD"})
+"""Types of objects that show surfaces."""
+COLOR = "base_color"
+
+
+class Sheet(Protocol):
+    """One texture as a job wrote it: path by map (names from `core.maps.MAPS`), edge of the tile, what made it."""
+
+    @property
+    def files(self) -> Mapping[str, Path]: ...
+    @property
+    def tile_mm(self) -> float: ...
+    @property
+    def provenance(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Applied:
+    """Name of the material; what the artist should know, or None."""
+
+    material: str
+    note: str | None = None
+
+
+def apply_sheet(
+    sheet: Sheet,
+    name: str,
+    objects: Sequence[str] = (),
+    into: str | None = None,
+    options: PaperOptions | None = None,
+    store: Store = "PACKED",
+    new_slot: bool = False,
+) -> Applied:
+    """Make a material of a texture and give it to objects.
+
+    Args:
+        name: for a new material. One of this name that shows the same texture is made anew; another texture's is left alone.
+        objects: names of those that get it, in their active slot (made where there is none).
+        into: a material of which the content is replaced instead; it keeps its name and its users.
+        store: "PACKED" into the .blend or as "FILES" in the folder textures beside it; before the first save always packed.
+        new_slot: add a slot instead of using the active one.
+
+    Raises:
+        WashiError: objects that show no surface, a material of another file, UV that say no size, maps that can't be read or written.
+    """
+    chosen = options or PaperOptions()
+    targets = carriers(objects)
+    material = _editable(into) if into is not None else own_material(name, sheet.provenance)
+    scale, metre = tiles_per_unit(sheet.tile_mm, targets, chosen), units_per_metre()
+    store, note = possible_store(store)
+    fill(material, sheet, chosen, scale, metre, store)
+    for target in targets:
+        assign(target, material, new_slot)
+    return Applied(material.name, note)
+
+
+def fill(material: bpy.types.Material, sheet: Sheet, options: PaperOptions, scale: tuple[float, float, float], metre: float, store: Store) -> None:
+    """Replace a material's content by a texture; pictures of ours that nobody uses any more go."""
+    before = own_images(material)
+    images = load_maps(sheet.files, material.name, options, store)
+    build(material, options, scale, metre, lambda add, vector: _sockets(add, vector, images, options))
+    remember(material, {**sheet.provenance, "tile_mm": sheet.tile_mm})
+    discard_images(before)
+    for key, image in images.items():
+        image.name = f"{material.name} {key}"
+
+
+def _sockets(add: Nodes, vector: Any, images: Mapping[str, bpy.types.Image], options: PaperOptions) -> Mapping[str, Any]:
+    named = PaperImages(images[COLOR], *(images.get(key) for key in ("height", "opacity", "normal", "roughness")))
+    return image_sockets(add, vector, named, options)
+
+
+# Objects
+
+
+def carriers(names: Iterable[str]) -> list[bpy.types.Object]:
+    """The objects of these names that can show paper, each once.
+
+    Raises:
+        WashiError: names were given and none of them can.
+    """
+    wanted = list(dict.fromkeys(names))
+    found = [thing for name in wanted if (thing := bpy.data.objects.get(name)) is not None and thing.type in CARRIERS]
+    able = [thing for thing in found if thing.is_editable and thing.data.is_editable]
+    if wanted and not able:
+        if found:
+            raise WashiError("the selected objects belong to another file: make them local, or use library overrides")
+        raise WashiError("none of the selected objects shows a surface: select a mesh, a curve or a text")
+    return able
+
+
+def assign(thing: bpy.types.Object, material: bpy.types.Material, new_slot: bool = False) -> None:
+    """Put a material into an object's active slot, or into a new one."""
+    if new_slot or not thing.material_slots:
+        thing.data.materials.append(material)
+        thing.active_material_index = len(thing.material_slots) - 1
+    thing.active_material = material
+
+
+# Scale
+
+
+def units_per_metre() -> float:
+    """How many Blender units a metre is, as the scene's units say."""
+    units = bpy.context.scene.unit_settings
+    return 1.0 if units.system == "NONE" else 1.0 / units.scale_length
+
+
+def tiles_per_unit(tile_mm: float, objects: Sequence[bpy.types.Object], options: PaperOptions) -> tuple[float, float, float]:
+    """Tiles per unit of the coordinates: of length, or of UV as the objects are unwrapped (one tile where there are no objects).
+
+    Raises:
+        WashiError: no size, no UV map.
+    """
+    if not (math.isfinite(tile_mm) and tile_mm > 0):
+        raise WashiError(f"a tile of {tile_mm} mm makes no sense: generate the texture again")
+    tile = tile_mm / 1000 * units_per_metre()
+    if options.coordinates == "OBJECT":
+        return (1 / tile, 1 / tile, 1 / tile)
+    if not objects:
+        return (1.0, 1.0, 1.0)
+    u, v = _length_per_uv(objects)
+    return (u / tile, v / tile, 1.0)
+
+
+def _length_per_uv(objects: Sequence[bpy.types.Object]) -> tuple[float, float]:
+    import numpy as np
+
+    from ..core.surfaces import length_per_uv
+
+    parts = [_triangles(thing) for thing in objects]
+    return length_per_uv(np.concatenate([points for points, _ in parts]), np.concatenate([uv for _, uv in parts]))
+
+
+def _triangles(thing: bpy.types.Object) -> tuple[Any, Any]:
+    """Corners of an object's triangles in the world (N, 3, 3), and their UV (N, 3, 2)."""
+    import numpy as np
+
+    mesh = thing.data
+    if thing.mode == "EDIT":
+        thing.update_from_editmode()
+    layer = mesh.uv_layers.active if thing.type == "MESH" else None
+    if layer is None or not mesh.polygons:
+        raise WashiError(f"{thing.name} has no UV map: unwrap it, or choose object coordinates")
+    mesh.calc_loop_triangles()
+    corners = np.empty((len(mesh.loop_triangles), 3), np.int32)
+    mesh.loop_triangles.foreach_get("loops", corners.ravel())
+    vertices = np.empty(len(mesh.loops), np.int32)
+    mesh.loops.foreach_get("vertex_index", vertices)
+    places = np.empty((len(mesh.vertices), 3), np.float32)
+    mesh.vertices.foreach_get("co", places.ravel())
+    uv = np.empty((len(mesh.loops), 2), np.float32)
+    layer.uv.foreach_get("vector", uv.ravel())
+    world = np.array(thing.matrix_world)[:3, :3]
+    return places[vertices[corners]] @ world.T, uv[corners]
+
+
+# Materials and pictures
+
+
+def own_material(name: str, provenance: Mapping[str, Any]) -> bpy.types.Material:
+    """The material of this name if it shows this very texture, else a new one (Blender numbers a name that is taken)."""
+    there = bpy.data.materials.get(name)
+    if there is not None and there.is_editable and _same_texture(there, provenance):
+        return there
+    return bpy.data.materials.new(name)
+
+
+def _same_texture(material: bpy.types.Material, provenance: Mapping[str, Any]) -> bool:
+    try:
+        known = provenance_of(material)
+    except WashiError:
+        return False
+    return all(known.get(key) == provenance.get(key) for key in ("model", "latent", "seed"))
+
+
+def _editable(name: str) -> bpy.types.Material:
+    material = bpy.data.materials.get(name)
+    if material is None:
+        raise WashiError(f"there is no material {name!r} any more: choose another")
+    if not material.is_editable:
+        raise WashiError(f"the material {name!r} belongs to another file: make it local first")
+    if material.is_grease_pencil:
+        raise WashiError(f"the material {name!r} is for Grease Pencil: choose a surface's material")
+    return material
+
+
+def possible_store(wanted: Store) -> tuple[Store, str | None]:
+    """Where pictures can go, and what to say if that isn't where the artist wanted them."""
+    if wanted == "FILES" and not bpy.data.filepath:
+        return "PACKED", "The pictures were packed, for this file was not saved yet: save it and apply again to keep them beside it"
+    return wanted, None
+
+
+def load_maps(files: Mapping[str, Path], name: str, options: PaperOptions, store: Store | None) -> dict[str, bpy.types.Image]:
+    """An image datablock for every map that the options show; without a `store` the files stay where they are."""
+    used = {key: Path(path) for key, path in files.items() if key not in unused_maps(options)}
+    if COLOR not in used:
+        raise WashiError("the texture has no colour: generate it again")
+    made: dict[str, bpy.types.Image] = {}
+    try:
+        for key, path in used.items():
+            place = keep_file(path, f"{name}_{key}") if store == "FILES" else path
+            made[key] = new_image(place, key == COLOR, store == "PACKED")
+            if store != "PACKED" and bpy.data.filepath:
+                made[key].filepath = bpy.path.relpath(str(place))
+    except WashiError:
+        discard_images(made.values())
+        raise
+    return made
+
+
+def keep_file(path: Path, name: str) -> Path:
+    """Copy a picture into the folder textures beside the .blend.
+
+    A part of its checksum is in its name: another version of the .blend, or undo, still finds the picture that it knew.
+
+    Raises:
+        WashiError: it can't be written.
+    """
+    from ..core.images import make_folder, write_atomically
+
+    content = path.read_bytes()
+    target = make_folder(textures_folder()) / f"{file_name(name)}_{hashlib.sha256(content).hexdigest()[:8]}{path.suffix}"
+    return target if target.exists() else write_atomically(target, lambda file: file.write(content))
+
+
+def textures_folder() -> Path:
+    """The folder beside the .blend that pictures are kept in.
+
+    Raises:
+        WashiError: the file was never saved, so that there is no place beside it.
+    """
+    if not bpy.data.filepath:
+        raise WashiError("the pictures lie in a folder beside the file: save the file first")
+    return Path(bpy.data.filepath).parent / "textures"
+
+
+def file_name(name: str) -> str:
+    """A name that every file system takes."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._")[:80] or "washi"
+
+
+def own_images(material: bpy.types.Material) -> set[bpy.types.Image]:
+    """Pictures of ours that a material shows."""
+    nodes = material.node_tree.nodes if material.node_tree else ()
+    return {node.image for node in nodes if node.type == "TEX_IMAGE" and node.image is not None and PROVENANCE in node.image}
+
+
+def discard_images(images: Iterable[bpy.types.Image]) -> None:
+    """Remove pictures that nobody uses."""
+    for image in list(images):
+        if image.users == 0:
+            bpy.data.images.remove(image)
+
+
+# What made it
+
+
+def remember(material: bpy.types.Material, provenance: Mapping[str, Any]) -> None:
+    """Keep what made a material's texture as its custom property."""
+    material[PROVENANCE] = json.dumps(dict(provenance), ensure_ascii=False)
+
+
+def provenance_of(material: bpy.types.Material) -> dict[str, Any]:
+    """What made a material's texture: at least model, latent, seed, size and version.
+
+    Raises:
+        WashiError: it isn't one of ours, or its record is damaged.
+    """
+    text = material.get(PROVENANCE)
+    if not isinstance(text, str):
+        raise WashiError(f"{material.name} was not made by Washi Latent: choose a material that was")
+    try:
+        known = json.loads(text)
+        latent = [float(x) for x in known["latent"]]
+        whole = isinstance(known["model"], str) and latent and all(map(math.isfinite, latent)) and isinstance(known["seed"], int)
+        if not whole or "size" not in known or "version" not in known:
+            raise ValueError(text)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise WashiError(f"the record of how {material.name} was made is damaged: apply a texture to it again") from error
+    return {**known, "latent": latent}
+
+
+# Assets
+
+_CATALOGUES = "blender_assets.cats.txt"
+_HEADER = """# This is an Asset Catalog Definition file for Blender.
+#
+# Empty lines and lines starting with `#` will be ignored.
+# The first non-ignored line should be the version indicator.
+# Other lines are of the format "UUID:catalog/path/for/assets:simple catalog name"
+
+VERSION 1
+
+"""
+_NAMESPACE = uuid.UUID("6d0c4f0e-6a3e-5f0b-9c1e-4f2f5b8b7a11")
+"""Of catalogues' identifiers: the same catalogue has the same one in every file."""
+
+
+def mark_asset(material_name: str, catalogue: str = "", preview: bytes | None = None) -> Applied:
+    """Mark a material as an asset.
+
+    Args:
+        catalogue: its path, as "Paper/Washi"; "" for none. Written to the asset library that the .blend lies in, or beside the .blend.
+        preview: 256 x 256 RGBA bytes, rows from the bottom up; None: the colour map.
+
+    Raises:
+        WashiError: no such material, a catalogue that can't be read or written.
+    """
+    material = _editable(material_name)
+    material.asset_mark()
+    data = material.asset_data
+    _describe(material, data)
+    _preview(material, preview)
+    path = "/".join(part.strip() for part in catalogue.replace("\\", "/").replace(":", "-").split("/") if part.strip())
+    if not path:
+        return Applied(material.name)
+    if not bpy.data.filepath:
+        return Applied(material.name, "The asset has no catalogue, for this file was not saved yet: save it and mark the asset again")
+    data.catalog_id = _catalogue(_library_root() / _CATALOGUES, path)
+    return Applied(material.name)
+
+
+def _describe(material: bpy.types.Material, data: bpy.types.AssetMetaData) -> None:
+    try:
+        known = provenance_of(material)
+    except WashiError:
+        return
+    data.description = f"Washi Latent {known['version']}: {known['model']}, seed {known['seed']}"
+    for tag in {"washi", known["model"]} - {tag.name for tag in data.tags}:
+        data.tags.new(tag)
+
+
+PREVIEW_EDGE = 256
+
+
+def _preview(material: bpy.types.Material, pixels: bytes | None) -> None:
+    shown = pixels if pixels is not None else _color_pixels(material)
+    if shown is None:
+        return
+    preview = material.preview_ensure()
+    preview.image_size = (PREVIEW_EDGE, PREVIEW_EDGE)
+    preview.image_pixels.foreach_set(memoryview(shown).cast("i"))
+
+
+def _color_pixels(material: bpy.types.Material) -> bytes | None:
+    """The colour map, made small, as RGBA bytes."""
+    import numpy as np
+
+    nodes = material.node_tree.nodes if material.node_tree else ()
+    image = next((n.image for n in nodes if n.type == "TEX_IMAGE" and n.image and n.image.colorspace_settings.name == "sRGB"), None)
+    if image is None or not len(image.pixels):
+        return None
+    small = image.copy()
+    try:
+        small.scale(PREVIEW_EDGE, PREVIEW_EDGE)
+        values = np.empty(PREVIEW_EDGE * PREVIEW_EDGE * 4, np.float32)
+        small.pixels.foreach_get(values)
+        return np.round(values.clip(0, 1) * 255).astype(np.uint8).tobytes()
+    finally:
+        bpy.data.images.remove(small)
+
+
+def _library_root() -> Path:
+    """Where Blender looks for this file's catalogues: the asset library it lies in, else its own folder."""
+    folder = Path(bpy.data.filepath).resolve().parent
+    libraries = [Path(bpy.path.abspath(one.path)).resolve() for one in bpy.context.preferences.filepaths.asset_libraries if one.path]
+    return next((root for root in libraries if folder.is_relative_to(root)), folder)
+
+
+def _catalogue(file: Path, path: str) -> str:
+    """Identifier of a catalogue; it is added to the file unless it is there."""
+    from ..core.images import write_atomically
+
+    try:
+        text = file.read_text(encoding="utf-8") if file.exists() else _HEADER
+    except (OSError, UnicodeDecodeError) as error:
+        raise WashiError(f"{file} can't be read: repair or remove it, then mark the asset again") from error
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if "VERSION 1" not in lines[:1]:
+        raise WashiError(f"{file} is of a version that is not known: move it away, then mark the asset again")
+    for line in lines[1:]:
+        parts = line.split(":")
+        if len(parts) >= 2 and parts[1] == path:
+            return parts[0]
+    identifier = str(uuid.uuid5(_NAMESPACE, path))
+    line = f"{identifier}:{path}:{path.replace('/', '-')}\n"
+    whole = text if text.endswith("\n") else text + "\n"
+    write_atomically(file, lambda stream: stream.write((whole + line).encode()))
+    return identifier

@@ -1,0 +1,155 @@
+"""The maps of many textures as one picture, or as one numbered row of files: what a material that shows them all needs.
+
+Graphics cards give a material about two dozen pictures, far fewer than twelve textures of five maps want: in an atlas they are
+five, however many textures there are. A numbered row is what a film of textures is read from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from .errors import WashiError
+from .images import make_folder, write_atomically
+from .progress import Progress, ignore
+
+Files = Mapping[str, Path]
+"""Path by map, of one texture."""
+
+LARGEST = 16384
+"""Pixels an edge that graphics cards take."""
+_BORDER = 4
+"""Pixels of the texture that go on around it, so that filters as wide as that see no neighbour."""
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Textures side by side in one picture a map, from the bottom left, row by row upward.
+
+    Attributes:
+        files: path by map. count: of textures. columns, rows: of cells.
+        border_x, border_y: share of a cell's width and height that repeats the texture on each side.
+    """
+
+    files: Files
+    count: int
+    columns: int
+    rows: int
+    border_x: float
+    border_y: float
+
+
+def write_atlas(textures: Sequence[Files], folder: str | os.PathLike[str], name: str, progress: Progress = ignore) -> Atlas:
+    """Write one atlas a map as `folder/name_map.png`.
+
+    Args:
+        textures: at least one, all of the same maps and size, in PNG of 8 bits, or 16 where gray.
+
+    Raises:
+        WashiError: textures that don't fit together or into 16384 pixels, files that can't be read or written.
+    """
+    keys = _maps(textures)
+    columns = int(np.ceil(np.sqrt(len(textures))))
+    rows = -(-len(textures) // columns)
+    target, files, shape = make_folder(folder), {}, (0, 0)
+    for number, key in enumerate(keys):
+        pictures = []
+        for i, texture in enumerate(textures):
+            progress((number + i / len(textures)) / len(keys))
+            pictures.append(_read(texture[key]))
+            shape = _fitting(pictures, texture[key], columns, rows)
+        files[key] = _write(target / f"{name}_{key}.png", _together(pictures, columns, rows))
+    height, width = (edge + 2 * _BORDER for edge in shape)
+    return Atlas(files, len(textures), columns, rows, _BORDER / width, _BORDER / height)
+
+
+def _maps(textures: Sequence[Files]) -> tuple[str, ...]:
+    if not textures:
+        raise WashiError("there are no textures: choose the ends of a sequence first")
+    if len({tuple(sorted(one)) for one in textures}) > 1:
+        raise WashiError("the textures have different maps: generate them together")
+    return tuple(textures[0])
+
+
+def _read(path: Path) -> NDArray[np.generic]:
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture if picture.mode in {"L", "RGB", "I;16"} else picture.convert("RGB"))
+    except (OSError, UnidentifiedImageError) as error:
+        raise WashiError(f"{path} can't be read: generate the textures again") from error
+
+
+def _fitting(pictures: Sequence[NDArray[np.generic]], path: Path, columns: int, rows: int) -> tuple[int, int]:
+    first, last = pictures[0], pictures[-1]
+    if (first.shape, first.dtype) != (last.shape, last.dtype):
+        raise WashiError(f"{path} has another size or depth than the first texture: generate the textures together")
+    height, width = int(first.shape[0]), int(first.shape[1])
+    if max((width + 2 * _BORDER) * columns, (height + 2 * _BORDER) * rows) > LARGEST:
+        raise WashiError(f"{columns} x {rows} textures of {width} x {height} pixels are more than graphics cards take: choose a smaller size or fewer textures")
+    return height, width
+
+
+def _together(pictures: Sequence[NDArray[np.generic]], columns: int, rows: int) -> NDArray[np.generic]:
+    around = [(_BORDER, _BORDER)] * 2 + [(0, 0)] * (pictures[0].ndim - 2)
+    height, width = (edge + 2 * _BORDER for edge in pictures[0].shape[:2])
+    whole = np.zeros((rows * height, columns * width, *pictures[0].shape[2:]), pictures[0].dtype)
+    for i, picture in enumerate(pictures):
+        row, column = divmod(i, columns)
+        top = (rows - 1 - row) * height
+        whole[top : top + height, column * width : (column + 1) * width] = np.pad(picture, around, mode="wrap")
+    return whole
+
+
+def _write(path: Path, whole: NDArray[np.generic]) -> Path:
+    # Little compression: it is packed or thrown away soon.
+    return write_atomically(path, lambda file: Image.fromarray(whole).save(file, "PNG", compress_level=1))
+
+
+def number_files(textures: Sequence[Files], folder: str | os.PathLike[str], name: str, progress: Progress = ignore) -> dict[str, Path]:
+    """Copy maps to `folder/name-checksum/name_map_0001.png` and on: what programs read as an image sequence.
+
+    The checksum is of what the files hold: another sequence of the same name never overwrites this one.
+
+    Returns:
+        Path of the first file, by map.
+
+    Raises:
+        WashiError: no textures, different maps, files that can't be read or written.
+    """
+    keys = _maps(textures)
+    place = make_folder(Path(folder) / f"{name}-{_checksum(textures, keys)}")
+    first: dict[str, Path] = {}
+    for i, texture in enumerate(textures):
+        progress(i / len(textures))
+        for key in keys:
+            target = place / f"{name}_{key}_{i + 1:04d}{texture[key].suffix}"
+            if not target.exists():
+                _copy(_bytes(texture[key]), target)
+            first.setdefault(key, target)
+    return first
+
+
+def _checksum(textures: Sequence[Files], keys: Sequence[str]) -> str:
+    whole = hashlib.sha256()
+    for texture in textures:
+        for key in keys:
+            whole.update(hashlib.sha256(_bytes(texture[key])).digest())
+    return whole.hexdigest()[:8]
+
+
+def _copy(content: bytes, target: Path) -> None:
+    write_atomically(target, lambda file: file.write(content))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WashiError(f"{path} can't be read: generate the textures again") from error
