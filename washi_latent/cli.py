@@ -184,7 +184,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="stop after so many minutes")
     parser.add_argument("--seed", type=int, default=0, help="of weights and order (default 0)")
     parser.add_argument("--restart", action="store_true", help="start anew instead of going on from the last checkpoint")
-    parser.add_argument("--begin-with", metavar="MODEL", help="a sheet model whose weights to begin with (--kind sheet)")
+    parser.add_argument("--begin-with", metavar="MODEL", help="a sheet model whose weights to begin with (--kind sheet; photographs begin with washi-sheet)")
     parser.add_argument("--threads", type=int, help="processor threads to use")
 
 

@@ -18,9 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..core.errors import WashiError
+from ..core.fields import MILLIMETRES_PER_PIXEL
 from ..core.images import read_image
 
 PATCH = 64
+SHEET_PATCH = 128
+"""Edge of the crops that a sheet model of photographs learns from, pixels."""
 PATCH_MM = (6.4, 13.0)
 SHEET = 512
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
@@ -128,6 +131,17 @@ def photograph_patches(folder: Path, count: int = 20_000, seed: int = 0, edge: i
     held = kind % 10 == 9 if len(cut) >= 10 else np.tile(np.arange(each) >= each - max(1, each // 10), len(cut))
     every = np.concatenate(cut)
     return Patches(every[~held], every[held], kind[~held], kind[held], tuple(f"photograph {i + 1}" for i in range(len(cut))))
+
+
+def photographs_for(kind: str, folder: Path, count: int, seed: int, millimetres_per_pixel: float | None = None) -> Patches:
+    """Patches as a kind of model learns from them.
+
+    A DCGAN's are cut at many scales. A sheet is drawn at one: the photographs' own, or the fields' where theirs is known, so that fibres
+    get their true size. Its crops are four times as large, so they are a quarter as many.
+    """
+    if kind == "dcgan":
+        return photograph_patches(folder, count, seed)
+    return photograph_patches(folder, count // 4, seed, SHEET_PATCH, MILLIMETRES_PER_PIXEL / (millimetres_per_pixel or MILLIMETRES_PER_PIXEL))
 
 
 def _sheet_patches(kind: str, seed: int, count: int) -> Patches8:

@@ -15,20 +15,20 @@ from torch import Tensor, nn
 from ..core.errors import WashiError
 from ..core.fields import MILLIMETRES_PER_PIXEL
 from ..core.images import make_folder
-from ..core.models import ModelInfo, TextureModel, load_model
+from ..core.models import ModelInfo, TextureModel, load_model, locate_bundle, verify
 from . import TrainOptions
 from .card import card_pictures, write_card
-from .data import Patches
+from .data import SHEET_PATCH, Patches
 from .evaluation import evaluate
 from .export import export_bundle, sheet_inputs, tile_bytes
 from .loop import Schedule, run
 from .pipeline import data_facts, draw_samples, make_patches, settle
-from .sheet_photographs import CROP, PhotographTrainer
+from .sheet_photographs import PhotographTrainer
 from .washi import fibre_tile
 
 Say = Callable[[str], None]
 TEACHER = "washi-sheet"
-EVALUATED = 300
+"""The model that knows already how to draw paper from the fields."""
 
 
 def train_on_photographs(options: TrainOptions, say: Say) -> ModelInfo:
@@ -40,18 +40,20 @@ def train_on_photographs(options: TrainOptions, say: Say) -> ModelInfo:
     patches = make_patches(options, work, say)
     say("drawing layouts of fibres")
     tile = fibre_tile()
-    trainer = PhotographTrainer(patches, tile, options.seed, _start(say))
+    trainer = PhotographTrainer(patches, tile, options.seed, _start(options, say))
     schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
     ended = run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say)
     say(f"{ended} at step {trainer.iteration}, writing {options.out}")
     return _export(trainer.finished(), tile, trainer, patches, options, say)
 
 
-def _start(say: Say) -> dict[str, Tensor]:
-    """The weights of the shipped sheet model, which knows already how to draw paper; none where it is not here."""
+def _start(options: TrainOptions, say: Say) -> dict[str, Tensor]:
+    """The weights of the sheet model that was named, or of the shipped one; none where that is not here."""
     try:
-        return load_file(load_model(TEACHER).info.folder / "generator.safetensors")
+        return load_file(verify(locate_bundle(options.begin_with or TEACHER)).folder / "generator.safetensors")
     except WashiError:
+        if options.begin_with:
+            raise
         say(f"the model {TEACHER} is not here: starting from nothing, which takes longer")
         return {}
 
@@ -70,12 +72,12 @@ def _export(module: nn.Module, tile: NDArray[np.uint8], trainer: PhotographTrain
     model = load_model(options.out, threads=options.threads)
     say("drawing the card's pictures")
     pictures = card_pictures(_unselected(model, 48), patches)
-    return write(evaluate(model, patches, EVALUATED, say=say) if options.evaluate else None, pictures)
+    return write(evaluate(model, patches, say=say) if options.evaluate else None, pictures)
 
 
 def _unselected(model: TextureModel, count: int) -> NDArray[np.float32]:
     latents = np.random.default_rng(11).normal(size=(count, model.latent_dim))
-    return np.concatenate([model.generate(latent, CROP, seed) for seed, latent in enumerate(latents)])
+    return np.concatenate([model.generate(latent, SHEET_PATCH, seed) for seed, latent in enumerate(latents)])
 
 
 def _description(trainer: PhotographTrainer, patches: Patches, options: TrainOptions) -> dict[str, Any]:
@@ -86,8 +88,8 @@ def _description(trainer: PhotographTrainer, patches: Patches, options: TrainOpt
         "training_patches": len(patches.train),
         "held_out_patches": len(patches.held_out),
         "steps": trainer.iteration,
-        "crops_a_step": trainer.recipe.batch,
-        "crop": trainer.recipe.edge,
+        "crops_a_step": trainer.settings.batch,
+        "crop": trainer.settings.edge,
         "seed": options.seed,
         "torch": torch.__version__.split("+")[0],
         "command": f"washi-latent train --images FOLDER --kind sheet --out {shlex.quote('models/' + options.out.name)}"

@@ -13,17 +13,15 @@ import torch
 from torch import nn
 
 from ..core.errors import WashiError
-from ..core.fields import MILLIMETRES_PER_PIXEL
 from ..core.images import cannot_write, contact_sheet, make_folder, write_json, write_png
 from ..core.models import ModelInfo, load_model
 from . import TrainOptions
 from .card import card_pictures, write_card
-from .data import PATCH_MM, Patches, load_patches, photograph_patches, simulated_patches
+from .data import PATCH_MM, Patches, load_patches, photographs_for, simulated_patches
 from .dcgan import DCGANTrainer, Lessons
 from .evaluation import evaluate
 from .export import export_bundle
 from .loop import CHECKPOINT, Schedule, Trainer, run
-from .sheet_photographs import CROP
 
 Say = Callable[[str], None]
 
@@ -86,7 +84,7 @@ def make_patches(options: TrainOptions, work: Path, say: Say) -> Patches:
         return load_patches(folder)
     if options.images is not None:
         say(f"cutting patches from the photographs in {options.images}")
-        patches = _photographs(options.images, options)
+        patches = photographs_for(options.kind, options.images, options.patches, options.seed, options.millimetres_per_pixel)
     else:
         every = max(1, options.sheets // 20)
         patches = simulated_patches(
@@ -102,14 +100,6 @@ def make_patches(options: TrainOptions, work: Path, say: Say) -> Patches:
         raise cannot_write(folder, error) from error
     write_json(done, facts)
     return patches
-
-
-def _photographs(folder: Path, options: TrainOptions) -> Patches:
-    if options.kind == "dcgan":
-        return photograph_patches(folder, options.patches, options.seed)
-    # A sheet is drawn at one scale; fibres get their true size where the photographs' is known. Crops are four times as large as a DCGAN's.
-    scale = MILLIMETRES_PER_PIXEL / (options.millimetres_per_pixel or MILLIMETRES_PER_PIXEL)
-    return photograph_patches(folder, options.patches // 4, options.seed, CROP, scale)
 
 
 def draw_samples(trainer: Trainer, patches: Patches, path: Path) -> None:

@@ -30,14 +30,12 @@ from torch.nn import functional as F
 from ..core.fields import FIELD_NAMES, draw_fields
 from ..core.networks import local_mean
 from ..core.sheet_network import SheetGenerator
-from .data import Patches
+from .data import SHEET_PATCH, Patches
 from .dcgan import DETAIL, Discriminator, augment, initialize
 from .sheet import LAYOUT, RECIPE, flow_loss
 
 COLOR_WEIGHT = 3.0
 """Of mean colours among the statistics: the eye compares them before anything else."""
-CROP = 128
-"""Edge of the crops that are cut from photographs, pixels; a step sees pieces of them."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class ColorAxes:
 
     @classmethod
     def of(cls, crops: NDArray[np.uint8]) -> ColorAxes:
-        """Principal axes of the crops' colours, none stronger than ten times the first, so that noise isn't blown up."""
+        """Principal axes of the crops' colours; where one has hardly any structure, its noise isn't blown up."""
         some = torch.from_numpy(crops[:: max(1, len(crops) // 400)]).permute(0, 3, 1, 2).float() / 255
         levels = F.avg_pool2d(some, 4)
         axes = torch.linalg.eigh(torch.cov(levels.transpose(0, 1).flatten(1)))[1].flip(1)
@@ -251,9 +249,9 @@ class PhotographTrainer:
         return planes[which, :, y : y + edge, x : x + edge]
 
     def samples(self, count: int, seed: int = 0) -> NDArray[np.float32]:
-        """Pictures of the averaged generator, (count, CROP, CROP, 3) in [0, 1]; the same latents each time."""
+        """Pictures of the averaged generator, (count, 128, 128, 3) in [0, 1]; the same latents each time."""
         latents = torch.randn(count, 100, generator=torch.Generator().manual_seed(seed))
-        edge = CROP + 2 * SheetGenerator.MARGIN
+        edge = SHEET_PATCH + 2 * SheetGenerator.MARGIN
         with torch.no_grad():
             made = [self.average(z[None], self.layouts[i % len(self.layouts), None, :, :edge, :edge].float()) for i, z in enumerate(latents)]
         return torch.cat(made).permute(0, 2, 3, 1).contiguous().numpy()
