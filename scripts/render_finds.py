@@ -23,7 +23,7 @@ import numpy as np
 from washi_latent.addon.apply import apply_sheet
 from washi_latent.addon.materials import PaperOptions
 from washi_latent.core import load_model, material_maps, read_image, write_maps, write_png
-from washi_latent.core.models import amend_bundle, locate_bundle
+from washi_latent.core.models import amend_bundle, locate
 
 SEEDS = (4, 9, 12, 17, 29, 41)
 EDGE, COLUMNS, GAP = 512, 3, 0.004
@@ -56,7 +56,7 @@ def main() -> None:
     if chosen.out:
         write_png(chosen.out, picture)
         return
-    bundle = locate_bundle(chosen.model)
+    bundle = locate(chosen.model)
     with tempfile.TemporaryDirectory() as folder:
         content = write_png(Path(folder) / "finds.png", picture).read_bytes()
     card = (bundle / "README.md").read_text(encoding="utf-8")

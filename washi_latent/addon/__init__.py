@@ -1,1 +1,47 @@
-"""The Blender side: thin operators and panels over the engine. Nothing is computed here."""
+"""The Blender side: thin operators and panels over the engine. Nothing is computed here, and nothing heavy imported at registration."""
+
+from __future__ import annotations
+
+import atexit
+
+import bpy
+
+from . import engine, gallery, jobs, operators, panels, preferences, previews, properties, sequence_ends, session, translations
+
+CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.CLASSES, *sequence_ends.CLASSES, *gallery.CLASSES, *panels.CLASSES)
+"""Every class that Blender is told of, in order."""
+
+
+@bpy.app.handlers.persistent
+def _before_load(_: object) -> None:
+    """Another file is opened: what is under way is for the old one."""
+    jobs.jobs.leave()
+    session.forget()
+
+
+def register() -> None:
+    """Tell Blender of everything."""
+    for one in CLASSES:
+        bpy.utils.register_class(one)
+    properties.register()
+    previews.register()
+    translations.register()
+    bpy.app.handlers.load_pre.append(_before_load)
+    # Blender disables its extensions when it quits; the bpy module does not, and may then never end.
+    atexit.register(unregister)
+
+
+def unregister() -> None:
+    """Leave nothing behind."""
+    gallery.close()
+    jobs.jobs.close()
+    atexit.unregister(unregister)
+    bpy.app.handlers.load_pre.remove(_before_load)
+    session.forget()
+    engine.forget_models()
+    preferences.refresh_models()
+    translations.unregister()
+    previews.unregister()
+    properties.unregister()
+    for one in reversed(CLASSES):
+        bpy.utils.unregister_class(one)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .errors import WashiError
 from .images import contact_sheet, read_image, write_png
 from .maps import FORMATS, MAPS, MaterialMaps, estimate_height, estimate_opacity, material_maps, normal_from_height, write_map, write_maps
-from .models import ModelInfo, TextureModel, find_bundles, list_models, load_model, verify, write_bundle
+from .models import ModelInfo, TextureModel, find_bundles, install_bundle, list_models, load_model, verify, write_bundle
 from .progress import Cancelled, Progress
 from .representatives import METHODS, Representatives, choose_representatives, coverage
 from .search import Candidates, Favourite, Node, Search, SearchSettings, SearchState, pack_state, rank_by_picture, unpack_state
@@ -42,6 +42,7 @@ __all__ = [
     "estimate_height",
     "estimate_opacity",
     "find_bundles",
+    "install_bundle",
     "interpolate",
     "list_models",
     "load_model",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -125,7 +126,7 @@ class _Drawing:
         self.height, self.width, self.seed = height, width, seed
         self.shape = (height, width)
         self.area_mm2 = height * width * MILLIMETRES_PER_PIXEL**2
-        self._ranks: list[Array] = []
+        self._rank, self._ranking = np.zeros((height, width), np.float32), Lock()
 
     def rng(self, name: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *name.encode()])
@@ -164,7 +165,7 @@ class _Drawing:
                 for rest in waiting:
                     rest.cancel()
         # A piece's soft rim lies just outside its outline: its rank must reach there.
-        result[FIELD_NAMES.index("rank")] = ndimage.maximum_filter(np.maximum.reduce(self._ranks), 3, mode="wrap")
+        result[FIELD_NAMES.index("rank")] = ndimage.maximum_filter(self._rank, 3, mode="wrap")
 
     def metal(self) -> list[Array]:
         """Cut leaf, and dust."""
@@ -223,7 +224,10 @@ class _Drawing:
             place = rng.random(2) * (self.width, self.height)
             shade, dense = rng.random(), rng.uniform(0.6, 1.0)
             stamp(cover, outline + place, float(dense), ((tone, float(shade)), (rank, (number + 1) / count)))
-        self._ranks.append(rank)
+        with self._ranking:
+            # Where pieces of two kinds overlap the lower rank counts, or what hides one would cut a hole into the other.
+            lower = (rank > 0) & ((self._rank == 0) | (rank < self._rank))
+            self._rank[lower] = rank[lower]
         return cover, tone
 
     def lines(self) -> list[Array]:

@@ -6,6 +6,7 @@ description and every checksum before anything reads the networks, and runs no c
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -13,11 +14,13 @@ import os
 import re
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import IO, Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +35,7 @@ Array = NDArray[np.float32]
 Backend = Literal["auto", "onnx", "torch"]
 
 DESCRIPTION = "model.json"
+CARD = "README.md"
 SCHEMA_VERSION = 1
 MODELS_VARIABLE = "WASHI_LATENT_MODELS"
 DEFAULT_MODEL = "washi-sheet"
@@ -82,6 +86,21 @@ class ModelInfo:
     def prior_radius(self) -> float:
         """Norm of the shell that the prior's points lie on: the square root of the dimension."""
         return math.sqrt(self.latent_dim)
+
+    def check_size(self, size: int | tuple[int, int] | None) -> tuple[int, int]:
+        """The size as (height, width), or a `WashiError` if the model can't make it."""
+        own = self.size
+        if size is None:
+            return own or (256, 256)
+        height, width = (size, size) if isinstance(size, int) else size
+        if own is not None and (height, width) != own:
+            raise WashiError(
+                f"the model {self.name} makes {own[1]} x {own[0]} pixels only, not {width} x {height}: leave the size out, or choose another model"
+            )
+        multiple = self.size_multiple
+        if not all(multiple <= n <= _MAX_EDGE and n % multiple == 0 for n in (height, width)):
+            raise WashiError(f"a texture of {width} x {height} pixels can't be made: choose multiples of {multiple} up to {_MAX_EDGE}")
+        return height, width
 
 
 class Network(Protocol):
@@ -140,18 +159,7 @@ class TextureModel:
 
     def check_size(self, size: int | tuple[int, int] | None) -> tuple[int, int]:
         """The size as (height, width), or a `WashiError` if the model can't make it."""
-        own = self.info.size
-        if size is None:
-            return own or (256, 256)
-        height, width = (size, size) if isinstance(size, int) else size
-        if own is not None and (height, width) != own:
-            raise WashiError(
-                f"the model {self.info.name} makes {own[1]} x {own[0]} pixels only, not {width} x {height}: leave the size out, or choose another model"
-            )
-        multiple = self.info.size_multiple
-        if not all(multiple <= n <= _MAX_EDGE and n % multiple == 0 for n in (height, width)):
-            raise WashiError(f"a texture of {width} x {height} pixels can't be made: choose multiples of {multiple} up to {_MAX_EDGE}")
-        return height, width
+        return self.info.check_size(size)
 
     def _render(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> Array:
         """(n, H, W, C) of a few latents, clipped to [0, 1]."""
@@ -280,7 +288,7 @@ def load_model(
     Raises:
         WashiError: no such model; one that is truncated, altered, mismatched or beyond sane sizes; no such backend here.
     """
-    folder = locate_bundle(name_or_path, extra)
+    folder = locate(name_or_path, extra)
     info = read_info(folder)
     if backend not in ("auto", "onnx", "torch"):
         raise WashiError(f"there is no backend {backend!r}: choose auto, onnx or torch")
@@ -313,8 +321,8 @@ def verify(folder: str | os.PathLike[str]) -> ModelInfo:
     return info
 
 
-def locate_bundle(name_or_path: str | os.PathLike[str], extra: Iterable[str | os.PathLike[str]] = ()) -> Path:
-    """The folder of a bundle by its name or path, or a `WashiError` that names those that are here."""
+def locate(name_or_path: str | os.PathLike[str], extra: Iterable[str | os.PathLike[str]] = ()) -> Path:
+    """The folder of a bundle by its name or path, or a `WashiError` that says which are here."""
     text = os.fspath(name_or_path)
     if not text:
         raise WashiError("no model was named: give a name or the path of a bundle's folder")
@@ -587,6 +595,83 @@ def amend_bundle(folder: str | os.PathLike[str], files: Mapping[str, bytes]) -> 
     value: dict[str, Any] = json.loads((info.folder / DESCRIPTION).read_text(encoding="utf-8"))
     description = {name: part for name, part in value.items() if name not in ("schema_version", "name", "files")}
     return write_bundle(folder, description, {**content, **files})
+
+
+# Installing
+
+
+def install_bundle(source: str | os.PathLike[str], into: str | os.PathLike[str], progress: Progress = ignore) -> ModelInfo:
+    """Copy a bundle from a folder or a zip file, once every file of it is verified; one of that name is replaced.
+
+    Args:
+        source: the bundle's folder, its `model.json`, or a zip that holds it, at its top or in one folder.
+        into: folder of bundles.
+        progress: is told the share done; what it raises ends the work, and nothing is left.
+
+    Raises:
+        WashiError: not a bundle, a damaged one, a place that can't be written.
+    """
+    path, target = Path(source), Path(into)
+    origin = path.parent if path.name == DESCRIPTION else path
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".adding.", dir=target))
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    try:
+        if origin.is_dir():
+            _take(origin, temporary, lambda name: (origin / name).open("rb"), progress)
+        else:
+            _take_from_zip(origin, temporary, progress)
+        info = verify(temporary)
+        os.chmod(temporary, 0o755)  # noqa: S103 - mkdtemp gives 0700; a model is for everyone on the machine
+        _replace_folder(temporary, target / info.name)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return read_info(target / info.name)
+
+
+def _take_from_zip(path: Path, temporary: Path, progress: Progress) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [name for name in archive.namelist() if name.rpartition("/")[2] == DESCRIPTION and name.count("/") <= 1]
+            if len(found) != 1:
+                raise _broken(path, f"it holds {len(found)} files model.json at its top or in a folder there, where one is wanted")
+            prefix = found[0].removesuffix(DESCRIPTION)
+            _take(path, temporary, lambda name: archive.open(prefix + name), progress)
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise _broken(path, "it is neither a bundle's folder nor a zip file that can be read") from error
+
+
+def _take(path: Path, temporary: Path, read: Callable[[str], IO[bytes]], progress: Progress) -> None:
+    """Copy the description, and what it lists and no more: names and sizes are checked before anything is written."""
+    _copy(path, temporary, DESCRIPTION, _MAX_DESCRIPTION, read)
+    try:
+        value: Any = json.loads((temporary / DESCRIPTION).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _broken(path, "its model.json can't be read") from error
+    if not isinstance(value, dict):
+        raise _broken(path, "its model.json is not an object")
+    files = _parse(path, cast("dict[str, Any]", value)).files
+    for number, (name, (_, size)) in enumerate(files.items()):
+        progress(number / len(files))
+        _copy(path, temporary, name, size, read)
+    if CARD not in files:
+        with contextlib.suppress(WashiError):
+            _copy(path, temporary, CARD, _MAX_DESCRIPTION, read)
+
+
+def _copy(path: Path, temporary: Path, name: str, limit: int, read: Callable[[str], IO[bytes]]) -> None:
+    try:
+        with read(name) as file:
+            content = file.read(limit + 1)
+    except (KeyError, OSError) as error:
+        raise _broken(path, f"{name} is missing") from error
+    if len(content) > limit:
+        raise _broken(path, f"{name} is larger than it may be; it was altered")
+    (temporary / name).write_bytes(content)
 
 
 def _replace_folder(new: Path, target: Path) -> None:

@@ -57,7 +57,7 @@ class TrainOptions:
     patches: int = 20_000
     millimetres_per_pixel: float | None = None
     begin_with: str | None = None
-    lessons: int = 24_000
+    lessons: int = 8_000
     threads: int | None = None
     evaluate: bool = True
     title: str | None = None

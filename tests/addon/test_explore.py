@@ -1,0 +1,172 @@
+"""Exploring through the operators, in background mode."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from washi_latent.addon import engine, session
+from washi_latent.core import Search, SearchSettings, load_model, unpack_state
+
+
+def scene() -> Any:
+    return bpy.context.scene
+
+
+def stands() -> engine.Place:
+    found = session.place(scene())
+    assert found is not None
+    return found
+
+
+def shown() -> engine.Look:
+    found = session.look(scene())
+    assert found is not None
+    return found
+
+
+def test_exploring_shows_what_the_core_shows(washi: Any, models_folder: Path) -> None:
+    washi.seed = 7
+    assert bpy.ops.washi.explore() == {"FINISHED"}
+    expected = Search(
+        load_model(models_folder / "small-64"),
+        seed=7,
+    ).sample()
+    assert shown().shown == tuple(expected.representatives.indices)
+    assert shown().pictures.shape == (50, 128, 128, 4)
+    assert b"".join(shown().latents) == expected.latents.tobytes()
+    # Rows from the bottom up: the first row of Blender's is the last of the picture.
+    small = shown().pictures[3, ::-1, :, :3].reshape(32, 4, 32, 4, 3).mean((1, 3)) / 255
+    assert np.abs(small - expected.images[3]).mean() < 0.02
+
+
+def test_a_pick_walks_there_and_the_next_textures_come_by_themselves(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    wanted = shown().latents[5]
+    bpy.ops.washi.pick(index=5)
+    assert np.allclose(np.frombuffer(stands().centers[1]), np.frombuffer(wanted), rtol=1e-14)
+    assert stands().current == 1
+    assert shown().key == stands().key
+    assert len(washi.history) == 2
+    assert washi.history_index == 1
+
+
+def test_back_forward_and_other_branches(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    assert not bpy.ops.washi.back.poll()
+    bpy.ops.washi.pick(index=1)
+    first = shown()
+    bpy.ops.washi.back()
+    assert stands().current == 0
+    bpy.ops.washi.forward()
+    assert shown() is first
+    bpy.ops.washi.back()
+    bpy.ops.washi.pick(index=2)
+    bpy.ops.washi.jump(index=1)
+    assert stands().parents == (-1, 0, 0)
+    assert stands().branches == (0, 0, 1)
+    assert shown() is first
+
+
+def test_others_are_others_at_the_same_place(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    before = shown()
+    bpy.ops.washi.others()
+    assert len(washi.history) == 1
+    assert set(shown().latents).isdisjoint(before.latents)
+
+
+def test_a_changed_setting_looks_again_and_goes_on_after_the_first_pick(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    washi.samples = 20
+    washi.representatives = 5
+    assert len(shown().pictures) == 20
+    assert len(shown().shown) == 5
+    bpy.ops.washi.pick(index=0)
+    assert (len(shown().pictures), len(shown().shown)) == (20, 5)
+
+
+def test_settings_follow_where_the_search_stands(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    first = washi.reach, washi.aim
+    bpy.ops.washi.pick(index=0)
+    washi.aim = "last"
+    washi.spread = math.radians(30)
+    narrow = washi.concentration
+    assert narrow > 0
+    bpy.ops.washi.back()
+    assert (washi.reach, washi.aim) == first
+    assert washi.concentration == 0
+    bpy.ops.washi.forward()
+    assert washi.concentration == narrow
+    assert washi.spread == pytest.approx(math.radians(30), abs=1e-5)
+
+
+def test_half_a_step_is_half_the_way(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    picture = shown()
+    washi.step = 0.5
+    assert shown() is picture, "the same pictures: only the pick walks less"
+    bpy.ops.washi.pick(index=4)
+    wanted = np.frombuffer(picture.latents[4]) / 2
+    assert np.allclose(np.frombuffer(stands().centers[1]), wanted)
+
+
+def test_favourites_are_kept_renamed_visited_aimed_at_and_forgotten(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    bpy.ops.washi.keep(index=3)
+    bpy.ops.washi.keep(name="Bark", index=4)
+    kept = stands().kept
+    assert kept == (shown().latents[3], shown().latents[4])
+    washi.favourites[0].name = "Moss"
+    assert stands().favourites == ("Moss", "Bark")
+    bpy.ops.washi.visit(name="Bark")
+    assert stands().centers[1] == kept[1]
+    washi.target = "Moss"
+    washi.aim = "favourite"
+    assert unpack_state(washi.state).node.settings.direction == "favourite:Moss"
+    bpy.ops.washi.forget(name="Moss")
+    assert [row.name for row in washi.favourites] == ["Bark"]
+    assert unpack_state(washi.state).node.settings.direction == "last"
+    assert shown().key == stands().key
+
+
+def test_a_name_that_is_taken_is_refused_and_the_old_one_comes_back(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    bpy.ops.washi.keep(name="Moss")
+    bpy.ops.washi.keep(name="Bark", index=1)
+    washi.favourites[1].name = "Moss"
+    assert [row.name for row in washi.favourites] == ["Moss", "Bark"]
+    assert "another name" in session.jobs.error
+
+
+def test_impossible_gestures_say_so_in_one_sentence(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    with pytest.raises(RuntimeError, match="no candidate 99: pick one"):
+        bpy.ops.washi.pick(index=99)
+    with pytest.raises(RuntimeError, match="no place 9: choose"):
+        bpy.ops.washi.jump(index=9)
+    washi.representatives = 60
+    assert "60 representatives of 50 samples" in session.jobs.error
+    assert washi.representatives == 8
+
+
+def test_a_missing_model_says_what_to_do(washi: Any) -> None:
+    washi.model = "gone"
+    with pytest.raises(RuntimeError, match="not here: add it, or choose another"):
+        bpy.ops.washi.explore()
+    assert washi.state == ""
+
+
+def test_the_settings_start_as_the_core_s(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    node = unpack_state(washi.state).node
+    names = ("samples", "representatives", "method", "shell", "step")
+    assert [getattr(washi, name) for name in names] == [getattr(SearchSettings(), name) for name in names]
+    assert washi.radius == pytest.approx(node.settings.radius)

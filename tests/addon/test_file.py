@@ -1,0 +1,128 @@
+"""The search in the .blend file: undo, redo, save, reload, append; nothing grows with use."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from washi_latent.addon import session
+
+
+def stands() -> Any:
+    return session.place(bpy.context.scene)
+
+
+def gesture(operator: str, **arguments: Any) -> None:
+    """An operator and its undo step, which Blender pushes by itself in the window only."""
+    getattr(bpy.ops.washi, operator)(**arguments)
+    bpy.ops.ed.undo_push(message=operator)
+
+
+def test_undo_and_redo_follow_step_by_step(washi: Any) -> None:
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.washi.explore()
+    states = [bpy.context.scene.washi.state]
+    for operator, arguments in (
+        ("pick", {"index": 2}),
+        ("others", {}),
+        ("keep", {"name": "Moss"}),
+        ("pick", {"index": 5}),
+        ("back", {}),
+        ("forget", {"name": "Moss"}),
+    ):
+        gesture(operator, **arguments)
+        states.append(bpy.context.scene.washi.state)
+    for state in states[-2::-1]:
+        bpy.ops.ed.undo()
+        washi = bpy.context.scene.washi
+        assert washi.state == state
+        assert washi.history_index == stands().current
+        assert len(washi.history) == len(stands().parents)
+        assert [row.name for row in washi.favourites] == list(stands().favourites)
+    bpy.ops.ed.undo()
+    assert bpy.context.scene.washi.state == ""
+    for state in states:
+        bpy.ops.ed.redo()
+        assert bpy.context.scene.washi.state == state
+    assert session.look_soon(bpy.context.scene) == {"FINISHED"}
+    assert session.look(bpy.context.scene).key == stands().key
+
+
+def test_a_saved_search_comes_back_with_the_same_pictures(washi: Any, tmp_path: Path) -> None:
+    bpy.ops.washi.explore()
+    bpy.ops.washi.keep(index=1, name="苔")
+    bpy.ops.washi.pick(index=2)
+    state, look = washi.state, session.look(bpy.context.scene)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    session.engine.forget_models()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    washi = bpy.context.scene.washi
+    assert washi.state == state
+    assert [row.name for row in washi.favourites] == ["苔"]
+    assert session.look(bpy.context.scene) is None
+    assert bpy.ops.washi.explore() == {"FINISHED"}
+    assert (session.look(bpy.context.scene).pictures == look.pictures).all()
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_scene_that_is_appended_or_linked_brings_its_search(washi: Any, tmp_path: Path, link: bool) -> None:
+    bpy.ops.washi.explore()
+    bpy.ops.washi.pick(index=2)
+    bpy.context.scene.name, state = "Paper", washi.state
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "scene.blend"), link=link) as (_, there):
+        there.scenes = ["Paper"]
+    scene = bpy.data.scenes["Paper"]
+    assert scene.washi.state == state
+    assert len(scene.washi.history) == 2
+    assert session.look_soon(scene) == {"FINISHED"}
+    assert session.look(scene) is not None
+    assert bpy.context.scene.washi.state == ""
+
+
+def datablocks() -> dict[str, int]:
+    return {name: len(getattr(bpy.data, name)) for name in dir(bpy.data) if isinstance(getattr(bpy.data, name), bpy.types.bpy_prop_collection)}
+
+
+def resident() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+def test_two_hundred_steps_leave_nothing_behind(washi: Any, tmp_path: Path) -> None:
+    bpy.ops.washi.explore()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "before.blend"), compress=False)
+    for number in range(60):  # until looks are kept no longer and allocators are warm
+        bpy.ops.washi.pick(index=number % 50)
+    before, memory = datablocks(), resident()
+    for number in range(200):
+        bpy.ops.washi.pick(index=number % 50)
+    assert datablocks() == before
+    assert resident() - memory < 50 << 20
+
+
+def test_two_hundred_steps_take_little_room_in_the_file(washi: Any, tmp_path: Path) -> None:
+    """With 100 dimensions, as the shipped model has, and every step's settings changed."""
+    folder = session.preferences.model_folder("washi-sheet")
+    washi.model = "washi-sheet"
+    session.write(bpy.context.scene, session.engine.begin(folder, 0, 0))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "before.blend"), compress=False)
+
+    def walk(search: Any) -> None:
+        for number in range(200):
+            search.pick(number % 50)
+            search.others()
+
+    session.write(bpy.context.scene, session.engine.walk(washi.state, folder, walk))
+    assert len(bpy.context.scene.washi.history) == 201
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "after.blend"), compress=False)
+    grown = (tmp_path / "after.blend").stat().st_size - (tmp_path / "before.blend").stat().st_size
+    assert 200 * 100 * 8 < grown < 300_000

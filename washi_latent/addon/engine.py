@@ -1,0 +1,519 @@
+"""What the extension asks of the core: models that stay loaded, looks, sheets. No Blender here, and nothing heavy at import."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from .translations import MESSAGE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..core.models import ModelInfo, TextureModel
+    from ..core.progress import Progress
+    from ..core.search import Search, SearchState
+
+    Bytes = NDArray[np.uint8]
+
+EDGE = 128
+"""Pixels an edge of the pictures that are shown."""
+THUMBNAIL = 64
+"""Pixels an edge of the pictures of history and favourites."""
+
+Tell = Callable[[float], None]
+"""What is told the progress, as in `core.progress`."""
+
+_loaded: dict[str, TextureModel] = {}
+_loading = Lock()
+_kept: dict[tuple[Any, ...], Look] = {}
+_states: dict[str, SearchState] = {}
+"""The last search that was walked, unpacked: a long one takes a moment to read."""
+_KEPT_BYTES = 48 << 20
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a saved search stands, read without the core: what a panel needs to draw.
+
+    Attributes:
+        model: its name.
+        parents: of each node. centers: of each node, as they are packed. current: index. trail: where forward leads.
+        favourites: names. kept: their latents, as they are packed.
+        settings: of the current node, as saved.
+        key: same key, same pictures.
+    """
+
+    model: str
+    parents: tuple[int, ...]
+    centers: tuple[bytes, ...]
+    current: int
+    trail: tuple[int, ...]
+    favourites: tuple[str, ...]
+    kept: tuple[bytes, ...]
+    settings: Mapping[str, Any]
+    key: tuple[Any, ...]
+
+    @property
+    def depth(self) -> int:
+        """Steps from the first node to the current one."""
+        return self.depths[self.current]
+
+    @cached_property
+    def depths(self) -> tuple[int, ...]:
+        """Steps from the first node to each."""
+        result: list[int] = []
+        for parent in self.parents:
+            result.append(result[parent] + 1 if parent >= 0 else 0)
+        return tuple(result)
+
+    @cached_property
+    def branches(self) -> tuple[int, ...]:
+        """How often the way to each node left the first way on from a place: its indentation in a list."""
+        first: dict[int, int] = {}
+        result: list[int] = []
+        for index, parent in enumerate(self.parents):
+            first.setdefault(parent, index)
+            result.append(0 if parent < 0 else result[parent] + (first[parent] != index))
+        return tuple(result)
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Nodes as a list shows them: every branch below the place that it left, the first way on last."""
+        children: dict[int, list[int]] = {}
+        for index, parent in enumerate(self.parents):
+            children.setdefault(parent, []).append(index)
+        stack, result = [0], []
+        while stack:
+            index = stack.pop()
+            result.append(index)
+            stack += children.get(index, [])
+        return tuple(result)
+
+
+@lru_cache(8)
+def place(packed: str) -> Place | None:
+    """Read a packed state; None where there is none or it can't be read (the core says why)."""
+    try:
+        value = json.loads(packed)
+        nodes, count = value["nodes"], len(value["nodes"])
+        centers = _rows(value["centers"], count)
+        kept = _rows(value["kept"], len(value["favourites"]))
+        current = int(value["current"])
+        parent, _, draw, _, index = nodes[current]
+        settings = dict(value["settings"][index])
+        # What a pick walks of the way changes no picture here.
+        shown = {name: setting for name, setting in settings.items() if name != "step"}
+        toward = tuple(pair for pair in zip(value["favourites"], kept, strict=True) if settings["direction"] == f"favourite:{pair[0]}")
+        before = centers[parent] if parent >= 0 else b""
+        key = (value["model"], value["seed"], value["noise_seed"], current, draw, centers[current], before, json.dumps(shown), toward)
+        parents = tuple(int(node[0]) for node in nodes)
+        return Place(value["model"], parents, centers, current, tuple(value["trail"]), tuple(value["favourites"]), kept, settings, key)
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return None
+
+
+def _rows(text: str, count: int) -> tuple[bytes, ...]:
+    flat = base64.b64decode(text)
+    size = len(flat) // max(1, count)
+    return tuple(flat[i * size : (i + 1) * size] for i in range(count))
+
+
+def noise_seed(packed: str) -> int:
+    """Which sheet of each paper a packed search shows."""
+    return int(json.loads(packed)["noise_seed"])
+
+
+def unpacked(latent: bytes) -> tuple[float, ...]:
+    """The numbers of a packed latent."""
+    return struct.unpack(f"<{len(latent) // 8}d", latent)
+
+
+# Models
+
+
+def bundles(extra: Iterable[Path]) -> list[tuple[str, str, Path]]:
+    """Name, title and folder of every bundle, from their descriptions alone; loading verifies them.
+
+    Args:
+        extra: folders that count before those of $WASHI_LATENT_MODELS and the shipped one, as in `core.models.model_folders`,
+            which a panel may not import.
+    """
+    package = Path(__file__).resolve().parent.parent
+    named = (Path(path) for path in os.environ.get("WASHI_LATENT_MODELS", "").split(os.pathsep) if path)
+    found: dict[str, tuple[str, str, Path]] = {}
+    for folder in (*extra, *named, package / "models", package.parent / "models"):
+        for description in sorted(folder.glob("*/model.json")) if folder.is_dir() else []:
+            name = description.parent.name
+            try:
+                title = json.loads(description.read_text(encoding="utf-8"))["title"]
+            except (OSError, ValueError, KeyError, TypeError):
+                title = name
+            found.setdefault(name, (name, str(title), description.parent))
+    return sorted(found.values(), key=lambda one: (one[0] != "washi-sheet", one[1]))
+
+
+def model(folder: str, threads: int) -> TextureModel:
+    """A verified model, loaded once.
+
+    Raises:
+        WashiError: no folder, or what `load_model` says.
+    """
+    from ..core.models import load_model
+
+    _need(folder)
+    with _loading:
+        if folder not in _loaded:
+            _loaded[folder] = load_model(folder, threads=threads)
+        return _loaded[folder]
+
+
+def add_model(path: str, folder: Path, progress: Progress) -> str:
+    """Copy a bundle, a folder or a zip file, among the artist's models once it is verified; its name.
+
+    Raises:
+        WashiError: it isn't a bundle, or it is damaged.
+    """
+    from ..core.models import install_bundle
+
+    return install_bundle(path, folder, progress).name
+
+
+def card(folder: str) -> Mapping[str, str]:
+    """What a model says of itself, in words, by what it is about; empty where it can't be read."""
+    try:
+        facts = json.loads((Path(folder) / "model.json").read_text(encoding="utf-8"))
+        size, scale = facts["size"], facts.get("millimetres_per_pixel")
+        return {
+            MESSAGE("Licence"): str(facts["license"]),
+            MESSAGE("Latent dimensions"): str(facts["latent"]["dim"]),
+            MESSAGE("Size"): "512 – 4096" if size == "any" else f"{size[1]} × {size[0]}",
+            MESSAGE("Scale"): f"{scale:g} mm" if scale else "–",
+            MESSAGE("Channels"): ", ".join(facts["channels"]),
+        }
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return {}
+
+
+def _need(folder: str) -> None:
+    if not folder:
+        from ..core.errors import WashiError
+
+        raise WashiError(MESSAGE("The model of this search is not here: add it, or choose another model"))
+
+
+def forget_models() -> None:
+    """Let go of every model and every picture."""
+    _loaded.clear()
+    _kept.clear()
+    _states.clear()
+    _info.cache_clear()
+
+
+class _Described:
+    """A model of which the description is enough: for steps that make no picture."""
+
+    def __init__(self, info: ModelInfo) -> None:
+        self.info, self.latent_dim = info, info.latent_dim
+
+    def generate(self, *_: Any, **__: Any) -> Any:
+        """Never: a described model makes no pictures."""
+        raise NotImplementedError
+
+
+@lru_cache(8)
+def _info(folder: str) -> ModelInfo:
+    from ..core.models import read_info
+
+    _need(folder)
+    return read_info(folder)
+
+
+# Steps: from one packed search to the next, without a picture
+
+
+def begin(folder: str, seed: int, noise_seed: int) -> str:
+    """A new search, packed."""
+    from ..core.search import Search, pack_state
+
+    return pack_state(Search(_Described(_info(folder)), seed=seed, noise_seed=noise_seed).state)
+
+
+def walk(packed: str, folder: str, gesture: Callable[[Search], Any]) -> str:
+    """The search, packed, after one gesture.
+
+    Raises:
+        WashiError: the search can't be read, or the gesture isn't possible here.
+    """
+    from ..core.search import Search, pack_state, unpack_state
+
+    state = _states.get(packed) or unpack_state(packed)
+    search = Search(_Described(_info(folder)), state=state)
+    gesture(search)
+    after = pack_state(search.state)
+    _states.clear()
+    _states[after] = search.state
+    return after
+
+
+def pick(search: Search, index: int) -> None:
+    """Pick a candidate; what was chosen for the first look goes on, only nearer around the pick."""
+    node, after = search.state.node, search.settings_after
+    assert after is not None
+    nearer = replace(node.settings, radius=after.radius, concentration=after.concentration, direction=after.direction)
+    search.pick(index, nearer if node.parent < 0 and node.settings.direction == "last" else None)
+
+
+def keep(search: Search, name: str, index: int = -1) -> None:
+    """Keep a candidate, or with -1 where the search stands, as a favourite."""
+    search.keep(name, _candidate(search, index))
+
+
+def candidate(packed: str, folder: str, index: int) -> bytes:
+    """The packed latent of a candidate, or with -1 of where a search stands.
+
+    Raises:
+        WashiError: no such candidate, or as `walk`.
+    """
+    import numpy as np
+
+    found: list[bytes] = []
+    walk(packed, folder, lambda search: found.append(np.asarray(_candidate(search, index), "<f8").tobytes()))
+    return found[0]
+
+
+def _candidate(search: Search, index: int) -> Sequence[float] | NDArray[np.float64]:
+    """The latent of a candidate, or with -1 of where a search stands."""
+    from ..core.errors import WashiError
+
+    if index < 0:
+        return search.state.node.center
+    latents = search.latents()
+    if index >= len(latents):
+        raise WashiError(f"there is no candidate {index}: choose one from 0 to {len(latents) - 1}")
+    return latents[index]
+
+
+def rename(search: Search, old: str, new: str) -> None:
+    """Give a favourite another name, in its place; a light toward it goes on shining there."""
+    from ..core.errors import WashiError
+
+    state = search.state
+    if not new.strip():
+        raise WashiError("a favourite needs a name: give it one")
+    if any(kept.name == new for kept in state.favourites):
+        raise WashiError(f"there is a favourite {new!r} already: choose another name")
+    search.favourite(old)
+    favourites = tuple(replace(kept, name=new) if kept.name == old else kept for kept in state.favourites)
+    search.state = replace(_turned(state, old, f"favourite:{new}"), favourites=favourites)
+
+
+def forget(search: Search, name: str) -> None:
+    """Let a favourite go; a light toward it shines on in the direction of the last step."""
+    search.forget(name)
+    search.state = _turned(search.state, name, "last")
+
+
+def _turned(state: SearchState, name: str, direction: str) -> SearchState:
+    """A search in which every light toward a favourite points elsewhere."""
+    nodes = (replace(n, settings=replace(n.settings, direction=direction)) if n.settings.toward == name else n for n in state.nodes)
+    return replace(state, nodes=tuple(nodes))
+
+
+def adjust(search: Search, values: Mapping[str, Any]) -> None:
+    """Look around the same place with other settings.
+
+    Args:
+        values: fields of `SearchSettings`; "spread" (mean angle, radians) may stand for the concentration, and "reach"
+            (part of the shell's radius) for the radius.
+    """
+    from ..core.sphere import concentration_for_angle
+
+    given, dim = dict(values), search.model.latent_dim
+    if "spread" in given:
+        given["concentration"] = float(concentration_for_angle(given.pop("spread"), dim))
+    if "reach" in given:
+        given["radius"] = given.pop("reach") * search.model.info.prior_radius
+    search.adjust(replace(search.state.node.settings, **given))
+
+
+def spread_and_reach(settings: Mapping[str, Any], folder: str) -> tuple[float, float]:
+    """Mean angle (radians) and part of the shell's radius that a concentration and a radius mean."""
+    from ..core.sphere import angle_for_concentration
+
+    info = _info(folder)
+    return angle_for_concentration(settings["concentration"], info.latent_dim), settings["radius"] / info.prior_radius
+
+
+# Looks
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What is shown of one place.
+
+    Attributes:
+        key: of the place.
+        pictures: (N, EDGE, EDGE, 4) uint8, rows from the bottom up as Blender keeps them.
+        shown: indices of the representatives. labels: (N,) which of them stands for each. message: or None.
+        latents: (N,), packed as in `Place`.
+    """
+
+    key: tuple[Any, ...]
+    pictures: Bytes
+    shown: tuple[int, ...]
+    labels: tuple[int, ...]
+    message: str | None
+    latents: tuple[bytes, ...]
+
+    def members(self, index: int) -> tuple[int, ...]:
+        """Candidates that a representative stands for, itself first."""
+        label = self.labels[index]
+        return (index, *(i for i, other in enumerate(self.labels) if other == label and i != index))
+
+
+def kept_look(key: tuple[Any, ...]) -> Look | None:
+    """A look of late, if it is still here."""
+    return _kept.get(key)
+
+
+def look(packed: str, folder: str, threads: int, progress: Progress) -> Look:
+    """Sample and cluster around where a search stands."""
+    from ..core.search import Search, unpack_state
+
+    loaded = model(folder, threads)
+    search = Search(loaded, state=unpack_state(packed), size=_edge(loaded), threads=threads)
+    found = search.sample(progress)
+    stands = place(packed)
+    assert stands is not None
+    chosen = found.representatives
+    result = Look(
+        stands.key,
+        _shown(found.images, loaded, EDGE),
+        tuple(int(i) for i in chosen.indices),
+        tuple(int(i) for i in chosen.labels),
+        chosen.message,
+        tuple(row.astype("<f8").tobytes() for row in found.latents),
+    )
+    while _kept and sum(one.pictures.nbytes for one in _kept.values()) + result.pictures.nbytes > _KEPT_BYTES:
+        del _kept[next(iter(_kept))]
+    _kept[stands.key] = result
+    return result
+
+
+def thumbnails(packed: str, folder: str, threads: int, latents: Sequence[bytes], progress: Progress) -> dict[bytes, Bytes]:
+    """Small pictures (THUMBNAIL, THUMBNAIL, 4) uint8 by packed latent."""
+    import numpy as np
+
+    loaded, seed = model(folder, threads), noise_seed(packed)
+    points = np.stack([np.frombuffer(latent, "<f8") for latent in latents])
+    images = loaded.generate(points, _edge(loaded), seed, progress)
+    return dict(zip(latents, _shown(images, loaded, THUMBNAIL), strict=True))
+
+
+def _edge(loaded: TextureModel) -> int | None:
+    return EDGE if loaded.info.size is None else None
+
+
+def _shown(images: NDArray[np.float32], loaded: TextureModel, edge: int) -> Bytes:
+    """(N, edge, edge, 4) uint8 of (N, H, W, C), in light from one side, upside down for Blender."""
+    import numpy as np
+
+    from ..core.images import resize
+    from ..core.light import lit
+
+    result = np.full((len(images), edge, edge, 4), 255, np.uint8)
+    for target, seen in zip(result, lit(images, loaded.info), strict=True):
+        picture = seen if seen.shape[:2] == (edge, edge) else resize(seen, edge, edge)
+        target[..., :3] = np.round(picture[::-1] * 255)
+    return result
+
+
+# Pictures to find, sheets to apply
+
+
+def find(packed: str, folder: str, threads: int, picture: str | NDArray[np.float32], progress: Progress, count: int = 600) -> str:
+    """Walk to the texture that looks most like a picture, among many and then around the best; gives the search packed.
+
+    Args:
+        picture: a file's path, or (H, W, 3) in [0, 1].
+    """
+    import numpy as np
+
+    from ..core.images import read_image
+    from ..core.search import Search, pack_state, rank_by_picture, unpack_state
+
+    target = read_image(picture) if isinstance(picture, str) else picture
+    loaded = model(folder, threads)
+    search = Search(loaded, state=unpack_state(packed), threads=threads)
+    size = 64 if loaded.info.size is None else None
+    rng = np.random.default_rng([search.state.seed, len(search.state.nodes)])
+    latents = rng.standard_normal((count, loaded.latent_dim))
+    best = None
+    for turn, spread in enumerate((None, 0.5, 0.25)):
+        if best is not None:
+            latents = best + spread * rng.standard_normal((count // 4, loaded.latent_dim))
+            latents *= loaded.info.prior_radius / np.linalg.norm(latents, axis=1, keepdims=True)
+            latents = np.concatenate([best[None], latents])
+        images = loaded.generate(latents, size, search.noise_seed, lambda share, t=turn: progress((t + share) / 3))
+        best = latents[int(rank_by_picture(images, target)[0])]
+    assert best is not None
+    search.step_to(best)
+    return pack_state(search.state)
+
+
+def on_screen(color: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Linear light as sRGB shows it, in [0, 1]."""
+    import numpy as np
+
+    light = np.clip(color, 0, 1)
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Maps of one texture, on disk: path by map; scale; provenance."""
+
+    files: Mapping[str, Path]
+    tile_mm: float
+    provenance: Mapping[str, Any]
+
+
+def draw_sheet(folder: str, threads: int, latent: Sequence[float], size: int, noise_seed: int, out: Path, name: str, progress: Progress) -> Sheet:
+    """Generate one texture at any size and write its maps: colour 8 bit, the rest 16 bit."""
+    from .. import __version__
+    from ..core.images import make_folder
+    from ..core.maps import material_maps, write_map
+
+    loaded = model(folder, threads)
+    edge = size if loaded.info.size is None else None
+    texture = loaded.generate(list(latent), edge, noise_seed, lambda share: progress(0.6 * share))[0]
+    info = loaded.info
+    maps = material_maps(texture, info.channels, info.millimetres_per_pixel, info.tileable)
+    del texture
+    tile_mm = maps.base_color.shape[1] * maps.millimetres_per_pixel
+    provenance = {
+        "model": info.name,
+        "latent": [float(x) for x in latent],
+        "seed": noise_seed,
+        "size": list(maps.base_color.shape[:2]),
+        "version": __version__,
+        "estimated": list(maps.estimated),
+    }
+    files: dict[str, Path] = {}
+    wanted = ("base_color", "height", "normal", "roughness", "opacity")
+    for number, key in enumerate(wanted):
+        progress(0.6 + 0.4 * number / len(wanted))
+        plain = key in ("base_color", "normal")
+        path = make_folder(out) / f"{name}_{key}.png"
+        files[key] = write_map(path, maps.map(key), key == "base_color", "png8" if plain else "png16", {**provenance, "map": key})
+    return Sheet(files, tile_mm, provenance)

@@ -1,0 +1,285 @@
+"""Work that takes a while: in a thread with progress and Esc where there is a window, to its end on the spot in background.
+
+One job runs at a time. A new look replaces one that is waiting or running; others wait their turn. Threads never see Blender:
+`Job.work` computes, `Job.done` runs on the main thread and writes the result.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import bpy
+
+from .translations import MESSAGE, translated
+
+TICK = 0.03
+
+
+@dataclass(eq=False)
+class Job:
+    """One piece of work.
+
+    Attributes:
+        title: what is done, for the panel and the status bar.
+        work: computes, in a thread; takes what is told the progress.
+        done: takes the result, on the main thread.
+        replaceable: a newer job of this kind makes it needless.
+        ended: cleans up, on the main thread, however the work ended.
+    """
+
+    title: str
+    work: Callable[[Callable[[float], None]], Any]
+    done: Callable[[Any], None]
+    replaceable: bool = False
+    ended: Callable[[], None] = lambda: None
+    share: float = 0.0
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    _result: Any = None
+    _error: BaseException | None = None
+
+    def begin(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name=f"Washi Latent: {self.title}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._result = self.work(self.tell)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the main thread says it
+            self._error = error
+
+    def tell(self, share: float) -> None:
+        """Progress; ends the work where that was asked."""
+        from ..core.progress import Cancelled
+
+        if self._stop.is_set():
+            raise Cancelled
+        self.share = min(1.0, max(self.share, share))
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread is at work."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Ask the thread to end; what it still gives is dropped."""
+        self._stop.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the thread's end."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def finish(self) -> str | None:
+        """Write the result; what went wrong in one sentence, or None."""
+        try:
+            return self._finish()
+        finally:
+            self.ended()
+
+    def _finish(self) -> str | None:
+        from ..core.errors import WashiError
+        from ..core.progress import Cancelled
+
+        try:
+            if self._error is not None:
+                raise self._error
+            if not self._stop.is_set():
+                self.done(self._result)
+        except Cancelled:
+            return None
+        except WashiError as error:
+            return str(error)
+        except MemoryError:
+            return MESSAGE("There is not enough memory for this: choose a smaller size or fewer samples")
+        except ImportError as error:
+            return MESSAGE(f"A part of Washi Latent is missing ({error.name}): install the extension again")
+        except Exception as error:  # noqa: BLE001 - an artist gets a sentence, the console the rest
+            traceback.print_exception(error)
+            return MESSAGE(f"Something went wrong inside Washi Latent ({type(error).__name__}): save your work, and report it with what the console says")
+        return None
+
+
+class Jobs:
+    """The jobs of this Blender."""
+
+    def __init__(self) -> None:
+        self.current: Job | None = None
+        self.waiting: list[Job] = []
+        self.error = ""
+        self.note = ""
+        self._leaving: list[Job] = []
+
+    def run(self, job: Job, operator: bpy.types.Operator | None = None) -> set[str]:
+        """Start a job, or run it to its end where there is no window; an operator's result."""
+        if operator is not None:  # what comes by itself leaves the last message to be read
+            self.error = self.note = ""
+        if bpy.app.background:
+            job._run()
+            problem = job.finish()
+            if problem:
+                return self.fail(problem, operator)
+            return {"FINISHED"}
+        if job.replaceable:
+            self.waiting = [other for other in self.waiting if not other.replaceable]
+            if self.current is not None and self.current.replaceable:
+                self._drop()
+        self.waiting.append(job)
+        self._next()
+        # From a timer: a setting's update, which may have called this, must not call operators.
+        if not WASHI_OT_job.alive and not bpy.app.timers.is_registered(_watch):
+            bpy.app.timers.register(_watch)
+        return {"FINISHED"}
+
+    def fail(self, problem: str, operator: bpy.types.Operator | None = None) -> set[str]:
+        """Say what went wrong, in the panel and through the operator."""
+        self.error = problem
+        if operator is not None:
+            operator.report({"ERROR"}, translated(problem))
+        return {"CANCELLED"}
+
+    def poll(self) -> bool:
+        """On the main thread: write what is done, go on to the next; whether there is more."""
+        for job in [job for job in self._leaving if not job.running]:
+            self._leaving.remove(job)
+            job.finish()
+        if self.current is not None and not self.current.running:
+            job, self.current = self.current, None
+            problem = job.finish()
+            if problem:
+                self.error = problem
+        self._next()
+        return self.current is not None or bool(self._leaving)
+
+    def _next(self) -> None:
+        if self.current is None and self.waiting:
+            self.current = self.waiting.pop(0)
+            self.current.begin()
+
+    def _drop(self) -> None:
+        if self.current is not None:
+            self.current.stop()
+            self._leaving.append(self.current)
+            self.current = None
+
+    def cancel(self) -> None:
+        """End everything; results so far stay, what is under way is dropped."""
+        for job in self.waiting:
+            job.ended()
+        self.waiting.clear()
+        self._drop()
+
+    def close(self) -> None:
+        """End everything and wait for the threads: Blender is about to let go of this module."""
+        self.leave()
+        for job in self._leaving:
+            job.wait(5)
+            job.ended()
+        self._leaving.clear()
+
+    def leave(self) -> None:
+        """End everything, and the operator that watches with it: another file is loaded, or Blender lets go of this."""
+        self.cancel()
+        WASHI_OT_job.alive = False
+        if bpy.app.timers.is_registered(_watch):
+            bpy.app.timers.unregister(_watch)
+
+
+jobs = Jobs()
+
+
+def _watch() -> None:
+    window = next(iter(bpy.context.window_manager.windows), None)
+    if window is not None and jobs.current is not None and not WASHI_OT_job.alive:
+        with bpy.context.temp_override(window=window):
+            bpy.ops.washi.job("INVOKE_DEFAULT")
+
+
+class WASHI_OT_job(bpy.types.Operator):
+    """Watches over jobs: shows progress, writes results, ends them on Esc"""
+
+    bl_idname = "washi.job"
+    bl_label = "Washi Job"
+    bl_options = {"INTERNAL"}
+
+    alive = False
+    _timer: bpy.types.Timer | None = None
+    _shown = ""
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """Watch until nothing is left."""
+        if context.window is None or bpy.app.background:
+            return {"CANCELLED"}
+        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        WASHI_OT_job.alive = True
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """A tick, or Esc; everything else passes through."""
+        if event.type == "ESC" and event.value == "PRESS" and jobs.current is not None:
+            jobs.cancel()
+            redraw()
+            return {"RUNNING_MODAL"}
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        if not jobs.poll():
+            self._end(context)
+            return {"FINISHED"}
+        self._show(context)
+        return {"PASS_THROUGH"}
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Blender ends its operators: another file is loaded, or it quits."""
+        jobs.cancel()
+        self._end(context)
+
+    def _show(self, context: bpy.types.Context) -> None:
+        job = jobs.current
+        texts = bpy.app.translations
+        text = f"{texts.pgettext_iface(job.title)} {job.share:.0%}   {texts.pgettext_iface('Esc: cancel')}" if job else ""
+        if text != self._shown:
+            self._shown = text
+            if context.workspace is not None:
+                context.workspace.status_text_set(text)
+            redraw()
+
+    def _end(self, context: bpy.types.Context) -> None:
+        WASHI_OT_job.alive = False
+        if self._timer is not None:
+            context.window_manager.event_timer_remove(self._timer)
+            self._timer = None
+        if context.workspace is not None:
+            context.workspace.status_text_set(None)
+        redraw()
+
+
+class WASHI_OT_cancel(bpy.types.Operator):
+    """End what is being computed; what is there stays"""
+
+    bl_idname = "washi.cancel"
+    bl_label = "Cancel"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """End all jobs."""
+        jobs.cancel()
+        return {"FINISHED"}
+
+
+def redraw() -> None:
+    """Redraw the sidebars, where the panel is."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in {"VIEW_3D", "NODE_EDITOR", "IMAGE_EDITOR"}:
+                for region in area.regions:
+                    if region.type in {"UI", "WINDOW"}:
+                        region.tag_redraw()
+
+
+CLASSES = (WASHI_OT_job, WASHI_OT_cancel)

@@ -1,0 +1,225 @@
+"""What the extension keeps in the scene: the search, packed, and how it looks around.
+
+The packed search is the truth. Settings and lists beside it mirror where the search stands; changing a setting changes the
+search, so that undo, save and reload need no more than the scene's own data.
+"""
+
+# No `from __future__ import annotations` here: Blender reads the annotations below as values.
+
+import math
+
+import bpy
+
+from . import session
+
+
+def _changed(*names: str) -> "bpy.types.UpdateFunc":
+    """Called when a setting is changed: the search looks around the same place with it."""
+
+    def update(self: "WASHI_PG_scene", context: bpy.types.Context) -> None:
+        if not session.mirroring.on and self.state:
+            session.adjust(self.id_data, {name: getattr(self, name) for name in names})
+
+    return update
+
+
+def _jumped(self: "WASHI_PG_scene", context: bpy.types.Context) -> None:
+    if not session.mirroring.on and self.state:
+        session.walk(self.id_data, lambda search: search.jump(self.history_index))
+
+
+def _renamed(self: "WASHI_PG_favourite", context: bpy.types.Context) -> None:
+    if not session.mirroring.on and self.name != self.old_name:
+        session.rename(self.id_data, self.old_name, self.name)
+
+
+class WASHI_PG_node(bpy.types.PropertyGroup):
+    """A place of the search, by its index: everything else is in the packed search."""
+
+
+class WASHI_PG_favourite(bpy.types.PropertyGroup):
+    """A favourite, by name: its latent is in the packed search."""
+
+    name: bpy.props.StringProperty(name="Name", description="Name of the favourite", update=_renamed)
+    old_name: bpy.props.StringProperty(options={"HIDDEN"})
+
+
+class WASHI_PG_search(bpy.types.PropertyGroup):
+    """The search of a model that isn't the chosen one now; its name is the model's."""
+
+    state: bpy.props.StringProperty(options={"HIDDEN"})
+
+
+class WASHI_PG_scene(bpy.types.PropertyGroup):
+    """The search of a scene."""
+
+    model: bpy.props.StringProperty(name="Model", description="Generative model that is searched", default="washi-sheet")
+    state: bpy.props.StringProperty(name="Search", description="The search, packed", options={"HIDDEN"})
+    searches: bpy.props.CollectionProperty(type=WASHI_PG_search, name="Other Searches", description="Searches of the models that aren't chosen now")
+    history: bpy.props.CollectionProperty(type=WASHI_PG_node, name="History", description="Everywhere the search has been")
+    history_index: bpy.props.IntProperty(name="Place", description="Place of the search", update=_jumped)
+    favourites: bpy.props.CollectionProperty(type=WASHI_PG_favourite, name="Favourites", description="What was kept")
+    favourite_index: bpy.props.IntProperty(name="Favourite", description="Favourite in the list")
+
+    sequence_start: bpy.props.StringProperty(name="Sequence Start", description="Where the sequence starts: a latent, packed", options={"HIDDEN"})
+    sequence_end: bpy.props.StringProperty(name="Sequence End", description="Where the sequence ends: a latent, packed", options={"HIDDEN"})
+
+    seed: bpy.props.IntProperty(name="Seed", description="The same seed, model and picks show the same textures. Used when a search begins", min=0)
+    noise_seed: bpy.props.IntProperty(
+        name="Sheet", description="Which sheet of each paper is shown: the fibres lie elsewhere. Used when a search begins", min=0
+    )
+
+    spread: bpy.props.FloatProperty(
+        name="How Different",
+        description="Mean angle between the light's direction and the textures it falls on: small angles give textures that are alike",
+        subtype="ANGLE",
+        min=math.radians(5),
+        max=math.pi / 2,
+        default=math.pi / 2,
+        update=_changed("spread"),
+    )
+    reach: bpy.props.FloatProperty(
+        name="How Far",
+        description="How far from where you stand the textures lie, as part of the radius of the model's latent space",
+        subtype="FACTOR",
+        min=0.01,
+        soft_min=0.1,
+        soft_max=1.5,
+        max=10,
+        default=0.7,
+        update=_changed("reach"),
+    )
+    concentration: bpy.props.FloatProperty(
+        name="Concentration",
+        description="Kappa of the von Mises-Fisher distribution: 0 shines everywhere",
+        min=0,
+        soft_max=2000,
+        max=1e8,
+        update=_changed("concentration"),
+    )
+    radius: bpy.props.FloatProperty(
+        name="Radius", description="How far the light reaches in latent space", min=0.01, soft_max=15, max=1e4, default=7, update=_changed("radius")
+    )
+    aim: bpy.props.EnumProperty(
+        name="Direction",
+        description="Where the light points",
+        items=(
+            ("any", "Any", "Another direction each time"),
+            ("last", "Last Step", "On in the direction of the last step"),
+            ("favourite", "Favourite", "Toward a favourite"),
+        ),
+        default="last",
+        update=lambda self, context: None if session.mirroring.on else session.aim(self.id_data),
+    )
+    target: bpy.props.StringProperty(
+        name="Favourite",
+        description="Favourite that the light points to",
+        update=lambda self, context: None if session.mirroring.on else session.aim(self.id_data),
+    )
+    samples: bpy.props.IntProperty(
+        name="Samples", description="Textures that are sampled a step", min=1, soft_max=200, max=4096, default=50, update=_changed("samples")
+    )
+    representatives: bpy.props.IntProperty(
+        name="Representatives",
+        description="Textures that stand for all samples and are shown",
+        min=1,
+        soft_max=24,
+        max=64,
+        default=8,
+        update=_changed("representatives"),
+    )
+    method: bpy.props.EnumProperty(
+        name="Chosen By",
+        description="How representatives are chosen",
+        items=(
+            ("coverage", "Coverage", "So that every sample is similar to one that is shown"),
+            ("medoids", "Medoids", "The middles of clusters of similar textures (k-medoids)"),
+            ("paper", "SSIM Vectors", "k-means of vectors of structural similarities, as published"),
+            ("random", "Chance", "At random"),
+        ),
+        default="coverage",
+        update=_changed("method"),
+    )
+    shell: bpy.props.BoolProperty(
+        name="Stay on the Shell",
+        description="Bring samples to the distance from the origin at which the model was trained; without it the search drifts away",
+        default=True,
+        update=_changed("shell"),
+    )
+    step: bpy.props.FloatProperty(
+        name="Step",
+        description="How much of the way to a pick is walked: half of it, all of it, or beyond",
+        subtype="FACTOR",
+        min=0.05,
+        soft_max=2,
+        max=4,
+        default=1,
+        update=_changed("step"),
+    )
+
+    size: bpy.props.EnumProperty(
+        name="Size",
+        description="Edge of the texture in pixels; a model of one size makes its own",
+        items=(
+            ("512", "512 px", "A close tile, made in a moment"),
+            ("1024", "1024 px", "For objects in the background"),
+            ("2048", "2048 px", "For most objects"),
+            ("4096", "4096 px", "For close-ups"),
+        ),
+        default="1024",
+    )
+    target_slot: bpy.props.EnumProperty(
+        name="Into",
+        description="Which material shows the texture",
+        items=(
+            ("NEW", "New Material", "Make a material and give it to the selected objects"),
+            ("ACTIVE", "Active Material", "Replace what the active object's material shows; every object that has it changes"),
+        ),
+        default="NEW",
+    )
+    coordinates: bpy.props.EnumProperty(
+        name="Coordinates",
+        description="How the paper lies on the object",
+        items=(
+            ("OBJECT", "Object Size", "True size in millimetres on every side of the object"),
+            ("UV", "UV Map", "True size along the UV map, as the object is unwrapped"),
+        ),
+        default="OBJECT",
+    )
+    relief: bpy.props.EnumProperty(
+        name="Relief",
+        description="What makes the fibres stand out",
+        items=(
+            ("BUMP", "Bump", "The height map"),
+            ("NORMAL", "Normal Map", "The normal map; on UV coordinates only, elsewhere the height map"),
+            ("NONE", "None", "A smooth sheet"),
+        ),
+        default="BUMP",
+    )
+    relief_strength: bpy.props.FloatProperty(name="Relief Strength", description="1 is true", subtype="FACTOR", min=0, soft_max=2, max=10, default=1)
+    translucency: bpy.props.FloatProperty(
+        name="Translucency", description="How much light passes; 1 is true", subtype="FACTOR", min=0, soft_max=2, max=4, default=1
+    )
+    store: bpy.props.EnumProperty(
+        name="Pictures",
+        description="Where the pictures of a material are kept",
+        items=(
+            ("PACKED", "In This File", "Pack the pictures into the .blend"),
+            ("FILES", "Beside This File", "Save the pictures in the folder textures beside the .blend"),
+        ),
+        default="PACKED",
+    )
+    picture: bpy.props.StringProperty(name="Picture", description="Image of this file that a texture is sought for")
+
+
+CLASSES = (WASHI_PG_node, WASHI_PG_favourite, WASHI_PG_search, WASHI_PG_scene)
+
+
+def register() -> None:
+    """Give scenes a search."""
+    bpy.types.Scene.washi = bpy.props.PointerProperty(type=WASHI_PG_scene)
+
+
+def unregister() -> None:
+    """Take it away."""
+    del bpy.types.Scene.washi

@@ -1,0 +1,316 @@
+"""The search of a scene, as panels, operators and the gallery see it: gestures change it, looks come by themselves.
+
+Everything that an artist would miss is in `scene.washi`; here are only pictures, which the same search makes again.
+Call on the main thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from . import engine, preferences, previews
+from .jobs import Job, jobs
+from .translations import MESSAGE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..core.search import Search
+
+_given_up: set[tuple[Any, ...]] = set()
+_opened: tuple[Any, ...] = ()
+_shown: list[engine.Look] = []
+
+
+class _Mirroring:
+    """While the settings are set to what the search says, they don't change it."""
+
+    on = False
+
+    def __enter__(self) -> None:
+        self.on = True
+
+    def __exit__(self, *_: object) -> None:
+        self.on = False
+
+
+mirroring = _Mirroring()
+
+
+# Where the search stands
+
+
+def place(scene: bpy.types.Scene) -> engine.Place | None:
+    """Where the scene's search stands; None where there is none."""
+    return engine.place(scene.washi.state) if scene.washi.state else None
+
+
+def look(scene: bpy.types.Scene) -> engine.Look | None:
+    """What is shown there, once it is computed."""
+    stands = place(scene)
+    return engine.kept_look(stands.key) if stands else None
+
+
+def shown(scene: bpy.types.Scene) -> engine.Look | None:
+    """What is shown while the look at the present place isn't there yet: the one before, so that panels don't jump."""
+    found = look(scene)
+    if found is not None:
+        _shown[:] = [found]
+    return found or next(iter(_shown), None)
+
+
+def open_members(scene: bpy.types.Scene, index: int) -> None:
+    """Show all candidates that a representative stands for, until the search moves; -1 shows the representatives again."""
+    global _opened  # noqa: PLW0603 - of the window, not of the file
+    stands = place(scene)
+    _opened = (stands.key, index) if stands and index >= 0 else ()
+
+
+def opened(scene: bpy.types.Scene) -> int:
+    """The representative whose candidates are shown, or -1."""
+    stands = place(scene)
+    return _opened[1] if stands and _opened and _opened[0] == stands.key else -1
+
+
+def given_up(scene: bpy.types.Scene) -> bool:
+    """Whether looking there failed or was cancelled: it isn't tried again unasked."""
+    stands = place(scene)
+    return stands is not None and stands.key in _given_up
+
+
+# Gestures
+
+
+def write(scene: bpy.types.Scene, packed: str) -> None:
+    """Keep a search in the scene, with the lists and settings that mirror it."""
+    washi = scene.washi
+    washi.state = packed
+    stands = engine.place(packed)
+    with mirroring:
+        _resize(washi.history, len(stands.parents) if stands else 0)
+        _resize(washi.favourites, len(stands.favourites) if stands else 0)
+        if stands is None:
+            return
+        washi.model, washi.history_index = stands.model, stands.current
+        for row, name in zip(washi.favourites, stands.favourites, strict=True):
+            row.name = row.old_name = name
+        _mirror_settings(washi, stands)
+
+
+def _resize(rows: bpy.types.Collection, count: int) -> None:
+    while len(rows) > count:
+        rows.remove(len(rows) - 1)
+    while len(rows) < count:
+        rows.add()
+
+
+def _mirror_settings(washi: Any, stands: engine.Place) -> None:
+    settings = stands.settings
+    for name in ("concentration", "radius", "samples", "representatives", "method", "shell", "step"):
+        setattr(washi, name, settings[name])
+    head, _, target = settings["direction"].partition(":")
+    washi.aim = head
+    washi.target = target or washi.target
+    washi.spread, washi.reach = engine.spread_and_reach(settings, preferences.model_folder(stands.model))
+
+
+def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None:
+    """Change the scene's search, and look there; what went wrong in one sentence, or None."""
+    from ..core.errors import WashiError
+
+    stands = place(scene)
+    try:
+        if stands is None:
+            raise WashiError(MESSAGE("There is no search here yet: begin with Explore"))
+        packed = engine.walk(scene.washi.state, preferences.model_folder(stands.model), gesture)
+    except WashiError as error:
+        jobs.error = str(error)
+        if stands is not None:
+            write(scene, scene.washi.state)
+        return jobs.error
+    jobs.error = jobs.note = ""
+    write(scene, packed)
+    look_soon(scene)
+    return jobs.error or None
+
+
+def adjust(scene: bpy.types.Scene, values: dict[str, Any]) -> str | None:
+    """Look around the same place with other settings; see `engine.adjust`."""
+    return walk(scene, lambda search: engine.adjust(search, values))
+
+
+def aim(scene: bpy.types.Scene) -> str | None:
+    """Point the light where the settings say."""
+    washi, stands = scene.washi, place(scene)
+    if stands is None or (washi.aim == "favourite" and washi.target not in stands.favourites):
+        return None
+    return adjust(scene, {"direction": washi.aim if washi.aim != "favourite" else f"favourite:{washi.target}"})
+
+
+def rename(scene: bpy.types.Scene, old: str, new: str) -> str | None:
+    """Give a favourite another name."""
+    return walk(scene, lambda search: engine.rename(search, old, new))
+
+
+def choose_model(scene: bpy.types.Scene, name: str) -> None:
+    """Search another model: every model of a scene keeps a search of its own."""
+    washi = scene.washi
+    if name == washi.model:
+        return
+    if washi.state:
+        aside = washi.searches.get(washi.model) or washi.searches.add()
+        aside.name, aside.state = washi.model, washi.state
+    other = washi.searches.find(name)
+    packed = washi.searches[other].state if other >= 0 else ""
+    if other >= 0:
+        washi.searches.remove(other)
+    washi.model = name
+    jobs.error = ""
+    write(scene, packed)
+    look_soon(scene)
+
+
+def free_name(scene: bpy.types.Scene) -> str:
+    """A name that no favourite has yet."""
+    stands, number = place(scene), 1
+    taken = set(stands.favourites) if stands else set()
+    base = bpy.app.translations.pgettext_data("Favourite")
+    while f"{base} {number}" in taken:
+        number += 1
+    return f"{base} {number}"
+
+
+def push(message: str) -> None:
+    """Push an undo step for what a job has written."""
+    if bpy.ops.ed.undo_push.poll():
+        bpy.ops.ed.undo_push(message=bpy.app.translations.pgettext_iface(message))
+
+
+# Looks
+
+
+def begin(
+    scene: bpy.types.Scene,
+    operator: bpy.types.Operator | None = None,
+    message: str = MESSAGE("Explore"),
+    latent: Sequence[float] | None = None,
+    noise_seed: int | None = None,
+) -> set[str]:
+    """Begin a new search with the scene's model and seeds, or walk to a latent in the one that is there; an operator's result."""
+    folder, packed = preferences.model_folder(scene.washi.model), scene.washi.state
+    seed, sheet, threads = scene.washi.seed, scene.washi.noise_seed if noise_seed is None else noise_seed, preferences.threads()
+
+    def work(progress: engine.Tell) -> str:
+        engine.model(folder, threads)
+        progress(0.9)
+        if latent is None:
+            return engine.begin(folder, seed, sheet)
+        # Another sheet of the paper is another search: its pictures would not be the ones that are shown.
+        start = packed if packed and engine.noise_seed(packed) == sheet else engine.begin(folder, seed, sheet)
+        return engine.walk(start, folder, lambda search: search.step_to(latent))
+
+    return _compute(scene, MESSAGE("Opening the model"), work, message, operator)
+
+
+def find(scene: bpy.types.Scene, picture: str | NDArray[np.float32], operator: bpy.types.Operator | None = None) -> set[str]:
+    """Walk to the texture that comes closest to a picture, a file's path or (H, W, 3); an operator's result."""
+    folder, packed = preferences.model_folder(scene.washi.model), scene.washi.state
+    seed, sheet, threads = scene.washi.seed, scene.washi.noise_seed, preferences.threads()
+
+    def work(progress: engine.Tell) -> str:
+        return engine.find(packed or engine.begin(folder, seed, sheet), folder, threads, picture, progress)
+
+    return _compute(scene, MESSAGE("Comparing with the picture"), work, MESSAGE("Find from Picture"), operator)
+
+
+def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], str], message: str, operator: bpy.types.Operator | None) -> set[str]:
+    """Compute a search in a job, and keep it in one undo step unless something else was done meanwhile."""
+    name, before = scene.name, scene.washi.state
+
+    def done(packed: str) -> None:
+        there = bpy.data.scenes.get(name)
+        if there is not None and there.washi.state == before:
+            write(there, packed)
+            push(message)
+            look_soon(there)
+
+    return jobs.run(Job(title, work, done, replaceable=True), operator)
+
+
+def latent(scene: bpy.types.Scene, index: int = -1, favourite: str = "") -> Sequence[float] | None:
+    """The latent of a candidate, a favourite, or (-1) of where the search stands; None where there is no such thing."""
+    stands, found = place(scene), look(scene)
+    if stands is None:
+        return None
+    if favourite:
+        return engine.unpacked(stands.kept[stands.favourites.index(favourite)]) if favourite in stands.favourites else None
+    if index < 0:
+        return engine.unpacked(stands.centers[stands.current])
+    return engine.unpacked(found.latents[index]) if found is not None and index < len(found.latents) else None
+
+
+def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> set[str]:
+    """Look where the search stands, unless that is known already; an operator's result."""
+    stands = place(scene)
+    if stands is None or engine.kept_look(stands.key) is not None:
+        return thumbnails_soon(scene)
+    packed, folder, threads, key, name = scene.washi.state, preferences.model_folder(stands.model), preferences.threads(), stands.key, scene.name
+    _given_up.add(key)  # until it is done
+
+    def work(progress: engine.Tell) -> engine.Look:
+        return engine.look(packed, folder, threads, progress)
+
+    def done(found: engine.Look) -> None:
+        _given_up.discard(found.key)
+        there = bpy.data.scenes.get(name)
+        if there is not None:
+            thumbnails_soon(there)
+
+    return jobs.run(Job(MESSAGE("Looking around"), work, done, replaceable=True), operator)
+
+
+def look_when_drawn(scene: bpy.types.Scene) -> None:
+    """Look where the search stands once panels are drawn: a file was opened, or undo went elsewhere."""
+    stands = place(scene)
+    if stands is None or jobs.current is not None or stands.key in _given_up or bpy.app.background:
+        return
+    if engine.kept_look(stands.key) is not None and all(latent in previews.small for latent in (*stands.centers, *stands.kept)):
+        return
+    if not bpy.app.timers.is_registered(_look_now):
+        bpy.app.timers.register(_look_now)
+
+
+def _look_now() -> None:
+    window = next(iter(bpy.context.window_manager.windows), None)
+    if window is not None:
+        look_soon(window.scene)
+
+
+def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
+    """Draw the small pictures of history and favourites that aren't there yet."""
+    stands = place(scene)
+    if stands is None:
+        return {"FINISHED"}
+    wanted = dict.fromkeys((*stands.centers, *stands.kept))
+    previews.keep_only(wanted)
+    missing = [latent for latent in wanted if latent not in previews.small]
+    if not missing or bpy.app.background:
+        return {"FINISHED"}
+    packed, folder, threads = scene.washi.state, preferences.model_folder(stands.model), preferences.threads()
+
+    def work(progress: engine.Tell) -> dict[bytes, Any]:
+        return engine.thumbnails(packed, folder, threads, missing, progress)
+
+    return jobs.run(Job(MESSAGE("Drawing the history"), work, previews.small.update, replaceable=True))
+
+
+def forget() -> None:
+    """Let go of everything: another file, or the extension is disabled."""
+    _given_up.clear()
+    _shown.clear()
+    jobs.error = ""
+    previews.clear()

@@ -1,0 +1,52 @@
+"""Japanese. Strings stand in the code in English; Blender looks them up here.
+
+Sentences with values in them, which the engine makes too, are recognized by their form: "{0}" stands for a value.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import bpy
+
+from .japanese import JAPANESE
+
+
+def MESSAGE(text: str) -> str:  # noqa: N802 - marks a string for translation, as gettext's N_ does
+    """Mark a sentence that is translated when it is shown."""
+    return text
+
+
+def sentence(text: str, **values: object) -> str:
+    """A sentence in the artist's language, with its values."""
+    return bpy.app.translations.pgettext_rpt(text).format(**values)
+
+
+def translated(text: str) -> str:
+    """A sentence that was made in English, in the artist's language."""
+    whole = bpy.app.translations.pgettext_rpt(text)
+    if whole != text:
+        return whole
+    for form, pattern in _forms():
+        if values := pattern.fullmatch(text):
+            return bpy.app.translations.pgettext_rpt(form).format(*values.groups())
+    return text
+
+
+@lru_cache(1)
+def _forms() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Sentences with numbered values, the longest first: it fits best."""
+    forms = sorted((english for english in JAPANESE if "{0}" in english), key=len, reverse=True)
+    return tuple((form, re.compile(re.sub(r"\\\{\d+\\\}", "(.+?)", re.escape(form)), re.DOTALL)) for form in forms)
+
+
+def register() -> None:
+    """Add the Japanese strings, for every context in which Blender may look for them."""
+    contexts = (bpy.app.translations.contexts.default, bpy.app.translations.contexts.operator_default)
+    bpy.app.translations.register(__package__, {"ja_JP": {(context, english): japanese for english, japanese in JAPANESE.items() for context in contexts}})
+
+
+def unregister() -> None:
+    """Take them away."""
+    bpy.app.translations.unregister(__package__)
