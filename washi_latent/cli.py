@@ -191,12 +191,13 @@ def _train(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--images", metavar="FOLDER", help="photographs to learn from")
     source.add_argument("--synthetic", action="store_true", help="learn from the simulation of washi")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the model's folder; its last part becomes the model's name")
-    parser.add_argument("--kind", default="dcgan", help="dcgan (64 pixels) or sheet (seamless, any size; from the simulation only) (default dcgan)")
+    parser.add_argument("--kind", default="dcgan", help="dcgan (64 pixels) or sheet (seamless, any size) (default dcgan)")
+    parser.add_argument("--millimetres-per-pixel", type=float, metavar="MM", help="scale of the photographs, for a sheet (a scan of 300 dpi has 0.085)")
     parser.add_argument("--iterations", type=int, default=6000, help="steps in all (default 6000)")
     parser.add_argument("--minutes", type=float, help="stop after so many minutes")
     parser.add_argument("--seed", type=int, default=0, help="of weights and order (default 0)")
     parser.add_argument("--restart", action="store_true", help="start anew instead of going on from the last checkpoint")
-    parser.add_argument("--begin-with", metavar="MODEL", help="a sheet model whose weights to begin with (--kind sheet)")
+    parser.add_argument("--begin-with", metavar="MODEL", help="a sheet model whose weights to begin with (--kind sheet; photographs begin with washi-sheet)")
     parser.add_argument("--threads", type=int, help="processor threads to use")
 
 
@@ -589,6 +590,7 @@ def _run_train(arguments: argparse.Namespace) -> int:
         images=Path(arguments.images) if arguments.images else None,
         synthetic=arguments.synthetic,
         kind=arguments.kind,
+        millimetres_per_pixel=arguments.millimetres_per_pixel,
         iterations=arguments.iterations,
         minutes=arguments.minutes,
         seed=arguments.seed,

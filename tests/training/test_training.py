@@ -136,8 +136,6 @@ def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
             train(out=tmp_path / "mine", say=lambda _: None, **options)
     with pytest.raises(WashiError, match="named"):
         train(out=tmp_path / "Not A Name", synthetic=True, say=lambda _: None)
-    with pytest.raises(WashiError, match="simulation only"):
-        train(out=tmp_path / "mine", images=small, kind="sheet", say=lambda _: None)
 
 
 def test_patches_wrap_around_a_sheet() -> None:
@@ -156,7 +154,7 @@ def test_patches_come_back_from_disk(photographs: Path, tmp_path: Path) -> None:
     again = load_patches(tmp_path / "patches")
     assert isinstance(again, Patches)
     np.testing.assert_array_equal(again.train, patches.train)
-    assert again.kinds == ("photograph",)
+    assert again.kinds == ("photograph 1", "photograph 2", "photograph 3")
 
 
 def test_distances_know_equal_from_different() -> None:

@@ -26,15 +26,16 @@ class TrainOptions:
         out: the bundle's folder; its name becomes the model's: lower-case letters, digits, dots, dashes, underscores.
         images: folder of photographs; None: the simulation.
         synthetic: say so when the simulation is meant.
-        kind: "dcgan", 64x64 RGB; "sheet", seamless sheets of any size with height and opacity, from the simulation.
+        kind: "dcgan", 64x64 RGB; "sheet", seamless sheets of any size: with height and opacity from the simulation, RGB from photographs.
         iterations: steps in all, of earlier runs too.
         minutes: stop this run after so long; None: no limit.
         seed: of weights, data and order.
         resume: go on from the checkpoint where there is one; otherwise start anew.
         work: folder for patches, checkpoints and pictures of samples; None: `out` + ".training".
         sheets, patches_per_sheet: size of the simulated data.
-        patches: number cut from photographs.
-        begin_with: a sheet model of the simulation, by name or folder, whose weights to begin with; None: random ones.
+        patches: number cut from photographs; for a sheet model, four times as large, a quarter of that.
+        millimetres_per_pixel: scale of the photographs that a sheet model learns from; None: unknown.
+        begin_with: a sheet model of the simulation, by name or folder, whose weights to begin with; None: random ones, or for photographs washi-sheet's.
         lessons: pictures of the sheet model that a 64-pixel model of simulated washi begins with; 0: none.
         threads: None: as PyTorch likes.
         evaluate: fill the card with figures, which takes some minutes.
@@ -54,6 +55,7 @@ class TrainOptions:
     sheets: int = 420
     patches_per_sheet: int = 60
     patches: int = 20_000
+    millimetres_per_pixel: float | None = None
     begin_with: str | None = None
     lessons: int = 8_000
     threads: int | None = None
@@ -75,6 +77,13 @@ class TrainOptions:
             raise WashiError("training needs at least one iteration and a time above 0 minutes: give larger numbers")
         if self.sheets < 10 or self.patches_per_sheet < 1 or self.patches < 64:
             raise WashiError("that is too little to learn from: give at least 10 sheets, one patch a sheet and 64 patches")
+        if self.millimetres_per_pixel is not None:
+            if self.images is None or self.kind != "sheet":
+                raise WashiError(
+                    "a scale belongs to photographs that a sheet model learns from: leave millimetres per pixel out, or give images and kind sheet"
+                )
+            if not 0.005 <= self.millimetres_per_pixel <= 0.2:
+                raise WashiError(f"photographs of {self.millimetres_per_pixel:g} mm a pixel show no fibres: give 0.005 to 0.2 (a scan of 300 dpi has 0.085)")
         out = Path(self.out)
         check_name(out.name)
         if not re.fullmatch("[a-z0-9][a-z0-9._-]{0,63}", out.name):

@@ -67,7 +67,7 @@ def card_pictures(generated: Pictures, patches: Patches, seed: int = 0) -> dict[
     """
     chosen = np.random.default_rng(seed).choice(len(patches.train), 48)
     training = patches.train[chosen].astype(np.float32) / 255
-    edge = 2 * generated.shape[1]
+    edge = max(128, generated.shape[1])
     halves = [contact_sheet(part, columns=6, title=name, tile=edge) for name, part in (("generated", generated[:48]), ("training patches", training))]
     return {
         "patches.png": png_bytes(np.concatenate(halves, 1)),
@@ -85,7 +85,8 @@ def _pairs(generated: Pictures, training: NDArray[np.uint8], edge: int) -> Pictu
 
 def _preview(generated: Pictures) -> Pictures:
     rows = [np.concatenate(list(generated[i : i + 4]), 1) for i in range(0, 12, 4)]
-    return np.concatenate(rows, 0).repeat(2, 0).repeat(2, 1)
+    larger = max(1, 128 // generated.shape[1])
+    return np.concatenate(rows, 0).repeat(larger, 0).repeat(larger, 1)
 
 
 def write_card(description: Mapping[str, Any], figures: Mapping[str, Any] | None, patches: Patches, bundle: str) -> str:
@@ -105,7 +106,7 @@ def write_card(description: Mapping[str, Any], figures: Mapping[str, Any] | None
         patches=len(patches.train),
         training=_trained(facts),
         command=facts["command"],
-        summary=_SIMULATED if simulated else "Textures learned from photographs.",
+        summary=_SIMULATED if simulated else _PHOTOGRAPHS[description["architecture"]],
         what=_what(description),
         rights="Everything it learned from was simulated by this program."
         if simulated
@@ -118,7 +119,27 @@ _SIMULATED = """Handmade Japanese paper as small textures. **It learned from a s
 no kind of paper and no flaw that the simulation does not draw."""
 
 
+_PHOTOGRAPHS = {"dcgan": "Textures learned from photographs.", "sheet": "Seamless sheets of any size, learned from photographs. Red, green and blue only."}
+
+
 def _what(description: Mapping[str, Any]) -> str:
+    return _what_sheet(description) if description["architecture"] == "sheet" else _what_dcgan(description)
+
+
+def _what_sheet(description: Mapping[str, Any]) -> str:
+    scale, options = description["millimetres_per_pixel"], description["options"]
+    return (
+        f"{description['latent']['dim']} normally distributed numbers say which paper; the seed says which sheet of that paper. The latent becomes a recipe of {options['recipe']} numbers "
+        "(principal components of statistics of the photographs' crops) by a rectified flow (Liu 2023, Lipman 2023); the recipe composes "
+        f"{len(options['fields'])} periodic fields of drawn fibres, clouds, bark, laid lines and creases "
+        "(`washi_latent/core/fields.py`) into paper, by three 3x3 convolutions at full resolution that the recipe modulates. Sheets tile, at any size. "
+        "It shows the photographs' papers as far as those fields can form them. Colour is all that it learned: photographs tell no height and no opacity, "
+        "so material maps of them are estimates from colour. The photographs were turned and mirrored: relief may be lit from any of eight sides. "
+        + (f"Scale: {scale:g} mm a pixel." if scale else "Its scale is that of the photographs, one pixel of theirs a pixel.")
+    )
+
+
+def _what_dcgan(description: Mapping[str, Any]) -> str:
     scale = description["millimetres_per_pixel"]
     size = " x ".join(str(n) for n in description["size"])
     kinds = f" {description['training']['kinds']}." if "kinds" in description["training"] else ""

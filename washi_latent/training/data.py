@@ -1,6 +1,6 @@
 """Patches to learn from: cut from simulated sheets, or from anybody's photographs.
 
-A patch is 64x64 RGB. From the simulation it shows 6.4 to 13 mm, so that single fibres are seen; it is cut anywhere from a
+A patch is 64x64 RGB, or larger for a sheet model of photographs. From the simulation it shows 6.4 to 13 mm, so that single fibres are seen; it is cut anywhere from a
 periodic sheet and reduced with an area filter. Held-out patches come from sheets of their own, never from a sheet that
 was trained on.
 """
@@ -15,11 +15,15 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ..core.errors import WashiError
+from ..core.fields import MILLIMETRES_PER_PIXEL
+from ..core.images import read_image
 
 PATCH = 64
+SHEET_PATCH = 128
+"""Edge of the crops that a sheet model of photographs learns from, pixels."""
 PATCH_MM = (6.4, 13.0)
 SHEET = 512
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
@@ -32,9 +36,9 @@ class Patches:
     """Training and held-out patches.
 
     Attributes:
-        train, held_out: (N, 64, 64, 3) uint8.
+        train, held_out: (N, H, H, 3) uint8; H is 64 but for sheet models.
         train_kinds, held_out_kinds: (N,) index into `kinds` of the sheet a patch was cut from.
-        kinds: names; one name, "photograph", for pictures.
+        kinds: names; of photographs "photograph 1" and so on.
     """
 
     train: Patches8
@@ -102,22 +106,42 @@ def simulated_patches(
     return Patches(every[~held], every[held], index[~held], index[held], kinds)
 
 
-def photograph_patches(folder: Path, count: int = 20_000, seed: int = 0) -> Patches:
-    """Patches of the photographs in a folder, cut at random scales; one picture in ten (if there are ten) is held out.
+def photograph_patches(folder: Path, count: int = 20_000, seed: int = 0, edge: int = PATCH, scale: float | None = None) -> Patches:
+    """Patches of the photographs in a folder: of every tenth one held out, or of each some where there are fewer than ten.
+
+    Args:
+        folder: searched with those below it.
+        count: about how many patches to learn from.
+        seed: the same arguments give the same patches.
+        edge: of a patch, pixels.
+        scale: pixels of a photograph to one of a patch; None: from 1 to 2, at random.
+
+    Returns:
+        Patches whose kinds are the photographs, in the order of their names.
 
     Raises:
-        WashiError: no folder, no readable picture, none of at least 64 pixels.
+        WashiError: no folder, no readable picture, none that holds a patch.
     """
-    pictures = list(_read_pictures(folder))
     rng = np.random.default_rng(seed)
-    held_pictures = pictures[9::10] or pictures
-    train_pictures = [p for i, p in enumerate(pictures) if i % 10 != 9]
+    files = _picture_files(folder)
+    each = -(-count * 10 // 9 // len(files))
+    # One photograph at a time: many large ones would not fit in memory.
+    cut = [np.stack([_cut_photograph(picture, edge, scale, rng) for _ in range(each)]) for picture in _read_pictures(folder, files, round(edge * (scale or 1)))]
+    kind = np.repeat(np.arange(len(cut), dtype=np.int16), each)
+    held = kind % 10 == 9 if len(cut) >= 10 else np.tile(np.arange(each) >= each - max(1, each // 10), len(cut))
+    every = np.concatenate(cut)
+    return Patches(every[~held], every[held], kind[~held], kind[held], tuple(f"photograph {i + 1}" for i in range(len(cut))))
 
-    def cut(source: list[NDArray[np.float32]], n: int) -> Patches8:
-        return np.stack([_cut_photograph(source[int(rng.integers(len(source)))], rng) for _ in range(n)])
 
-    train, held = cut(train_pictures, count), cut(held_pictures, max(256, count // 10))
-    return Patches(train, held, np.zeros(len(train), np.int16), np.zeros(len(held), np.int16), ("photograph",))
+def photographs_for(kind: str, folder: Path, count: int, seed: int, millimetres_per_pixel: float | None = None) -> Patches:
+    """Patches as a kind of model learns from them.
+
+    A DCGAN's are cut at many scales. A sheet is drawn at one: the photographs' own, or the fields' where theirs is known, so that fibres
+    get their true size. Its crops are four times as large, so they are a quarter as many.
+    """
+    if kind == "dcgan":
+        return photograph_patches(folder, count, seed)
+    return photograph_patches(folder, count // 4, seed, SHEET_PATCH, MILLIMETRES_PER_PIXEL / (millimetres_per_pixel or MILLIMETRES_PER_PIXEL))
 
 
 def _sheet_patches(kind: str, seed: int, count: int) -> Patches8:
@@ -129,37 +153,40 @@ def _sheet_patches(kind: str, seed: int, count: int) -> Patches8:
     return cut_patches(sheet.scan(float(np.radians(lights[0])), float(lights[1])), count, sheet.millimetres_per_pixel, rng)
 
 
-def _read_pictures(folder: Path) -> Iterator[NDArray[np.float32]]:
+def _picture_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise WashiError(f"there is no folder {folder}: give the folder that holds your photographs")
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
     if not files:
         raise WashiError(f"the folder {folder} holds no pictures: put PNG, JPEG, TIFF or WebP photographs there")
+    return files
+
+
+def _read_pictures(folder: Path, files: list[Path], smallest: int) -> Iterator[NDArray[np.float32]]:
     small, broken, good = [], [], 0
     for path in files:
         try:
-            with Image.open(path) as picture:
-                array = np.asarray(picture.convert("RGB"), np.float32) / 255
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+            array = read_image(path)
+        except WashiError:
             broken.append(path.name)
             continue
-        if min(array.shape[:2]) < PATCH:
+        if min(array.shape[:2]) < smallest:
             small.append(path.name)
             continue
         good += 1
         yield array
     if good == 0:
-        why = f"{len(small)} smaller than {PATCH} pixels, {len(broken)} unreadable (first: {(small + broken)[0]})"
-        raise WashiError(f"no picture in {folder} can be used: {why}; add photographs of at least {PATCH} x {PATCH} pixels")
+        why = f"{len(small)} smaller than {smallest} pixels, {len(broken)} unreadable (first: {(small + broken)[0]})"
+        raise WashiError(f"no picture in {folder} can be used: {why}; add photographs of at least {smallest} x {smallest} pixels")
 
 
-def _cut_photograph(picture: NDArray[np.float32], rng: np.random.Generator) -> Patches8:
-    edge = int(rng.integers(PATCH, min(2 * PATCH, *picture.shape[:2]) + 1))
-    y, x = (int(rng.integers(0, n - edge + 1)) for n in picture.shape[:2])
-    return _reduced(picture[y : y + edge, x : x + edge])
+def _cut_photograph(picture: NDArray[np.float32], edge: int, scale: float | None, rng: np.random.Generator) -> Patches8:
+    size = round(edge * scale) if scale else int(rng.integers(edge, min(2 * edge, *picture.shape[:2]) + 1))
+    y, x = (int(rng.integers(0, n - size + 1)) for n in picture.shape[:2])
+    return _reduced(picture[y : y + size, x : x + size], edge)
 
 
-def _reduced(crop: NDArray[np.float32]) -> Patches8:
-    """A square crop at PATCH pixels, by Pillow's area-weighted cubic filter, in floating point."""
-    planes = [np.asarray(Image.fromarray(np.ascontiguousarray(crop[..., c])).resize((PATCH, PATCH), Image.Resampling.BICUBIC)) for c in range(3)]
+def _reduced(crop: NDArray[np.float32], edge: int = PATCH) -> Patches8:
+    """A square crop at `edge` pixels, by Pillow's area-weighted cubic filter, in floating point."""
+    planes = [np.asarray(Image.fromarray(np.ascontiguousarray(crop[..., c])).resize((edge, edge), Image.Resampling.BICUBIC)) for c in range(3)]
     return np.clip(np.stack(planes, -1) * 255 + 0.5, 0, 255).astype(np.uint8)

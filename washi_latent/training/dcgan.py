@@ -211,7 +211,7 @@ class DCGANTrainer:
         self.discriminator = Discriminator(recipe.discriminator_features).to(memory_format=torch.channels_last)
         self.encoder = Encoder(recipe.encoder_features).to(memory_format=torch.channels_last)
         for module in [*self.generator.modules(), *self.discriminator.modules(), *self.encoder.modules()]:
-            _initialize(module)
+            initialize(module)
         with torch.no_grad():
             self.generator.layers[-1].weight *= 5  # pictures of unit variance from the first step on
             # A latent that says little at first is one the generator learns to ignore.
@@ -366,7 +366,7 @@ def _set_color_axes(generator: DCGANGenerator, patches: NDArray[np.uint8]) -> No
         generator.color_mix.copy_(torch.from_numpy((axes * deviations)[:, ::-1].copy()))
 
 
-def _initialize(module: nn.Module) -> None:
+def initialize(module: nn.Module) -> None:
     """Radford's N(0, .02) for the generator's deconvolutions, He's for the rest."""
     if isinstance(module, nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0, 0.02)

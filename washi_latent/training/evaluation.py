@@ -26,12 +26,14 @@ from sklearn.neighbors import NearestNeighbors
 from ..core.errors import WashiError
 from ..core.models import TextureModel, load_model
 from ..core.similarity import mssim_matrix
-from .data import Patches, load_patches, photograph_patches, simulated_patches
+from .data import Patches, load_patches, photographs_for, simulated_patches
 from .features import FeatureSpace, texture_features
 
 Array = NDArray[np.float64]
 
 NEIGHBOURS = 5
+MOST_KINDS = 48
+"""Shares of more kinds (of photographs) than these fill no table that anybody reads."""
 ROUNDS = 5
 """Draws of generated and of training patches; figures are means over them."""
 
@@ -119,9 +121,9 @@ class Samples:
         count = min(count, len(patches.held_out))
         order, held = rng.permutation(len(patches.train)), rng.permutation(len(patches.held_out))[:count]
         parts = np.array_split(order[: ROUNDS * count], ROUNDS)
-        generated = [np.round(model.generate(rng.normal(size=(count, model.latent_dim))) * 255).astype(np.uint8) for _ in parts]
+        generated = [_generated(model, rng.normal(size=(count, model.latent_dim)), patches.train.shape[1]) for _ in parts]
         return cls(
-            FeatureSpace.fitted(patches.train[order[:3000]]),
+            FeatureSpace.fitted(patches.train[order[: min(3000, ROUNDS * count)]]),
             generated,
             [patches.train[p] for p in parts],
             [patches.train_kinds[p] for p in parts],
@@ -129,25 +131,32 @@ class Samples:
         )
 
 
-def evaluate(model: TextureModel, patches: Patches, count: int = 2000, seed: int = 0, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def _generated(model: TextureModel, latents: Array, edge: int) -> NDArray[np.uint8]:
+    if model.info.size is not None:
+        return np.round(model.generate(latents) * 255).astype(np.uint8)
+    # Every sheet with a seed of its own: on one seed, all fibres would lie at the same places.
+    return np.concatenate([np.round(model.generate(latent, edge, seed=i) * 255).astype(np.uint8) for i, latent in enumerate(latents)])
+
+
+def evaluate(model: TextureModel, patches: Patches, count: int | None = None, seed: int = 0, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
     """Every figure of the model card.
 
     Args:
         model: colour textures of the patches' size.
         patches: what it learned from, and what was held out.
-        count: pictures a round.
+        count: pictures a round; None: 2000, or 200 sheets.
         seed: of latents and of the choice of patches.
         say: takes a line of progress.
 
     Returns:
         Plain numbers by name, for JSON.
     """
-    if model.info.size != patches.train.shape[1:3] or len(model.info.channels) != 3:
+    if model.info.size not in (None, patches.train.shape[1:3]) or len(model.info.channels) != 3:
         raise WashiError(
             f"the model {model.info.name} does not make colour textures of {patches.train.shape[1]} x {patches.train.shape[2]} pixels: evaluate it against patches of its own size"
         )
     say("generating")
-    samples = Samples.drawn(model, patches, count, seed)
+    samples = Samples.drawn(model, patches, count or (2000 if model.info.size else 200), seed)
     say("computing features")
     held_out = samples.space(samples.held_out)
     generated, training = ([samples.space(part) for part in parts] for parts in (samples.generated, samples.training))
@@ -158,7 +167,7 @@ def evaluate(model: TextureModel, patches: Patches, count: int = 2000, seed: int
     result["diversity"] = _diversity(samples, generated[0], training[0])
     result["coverage"] = _coverage(generated, training, held_out)
     result["memorised"] = _memorised(samples, patches)
-    if len(patches.kinds) > 1:
+    if 1 < len(patches.kinds) <= MOST_KINDS:
         result["kinds"] = _kinds(patches, samples, generated[0])
     return result
 
@@ -172,16 +181,21 @@ def _distances(generated: list[Array], training: list[Array], held_out: Array) -
             "training": _round(np.mean(theirs)),
             "training_range": [_round(min(theirs)), _round(max(theirs))],
             "between_training": _round(distance(training[0], training[1])),
-            "ratio": _round(np.mean(ours) / np.mean(theirs)),
+            "ratio": _ratio(float(np.mean(ours)), float(np.mean(theirs))),
         }
     return result
+
+
+def _ratio(ours: float, theirs: float) -> float:
+    """Of crops of the same few photographs, no difference may be seen at all: a distance of 0.01 is as good as none."""
+    return _round(ours / max(theirs, 0.01))
 
 
 def _groups(samples: Samples) -> dict[str, float]:
     """Ratio of energy distances by group of features: which statistics are off."""
     spread = texture_features(samples.training[1])
     scaled = [{k: v / (spread[k].std(0) + 1e-6) for k, v in texture_features(x).items()} for x in (samples.generated[0], samples.training[0], samples.held_out)]
-    return {k: _round(energy_distance(scaled[0][k], scaled[2][k]) / energy_distance(scaled[1][k], scaled[2][k])) for k in spread}
+    return {k: _ratio(energy_distance(scaled[0][k], scaled[2][k]), energy_distance(scaled[1][k], scaled[2][k])) for k in spread}
 
 
 def _diversity(samples: Samples, generated: Array, training: Array) -> dict[str, float]:
@@ -248,7 +262,8 @@ def patches_of(
     if data is not None:
         return load_patches(data)
     if images is not None:
-        return photograph_patches(images, int(facts.get("patches", 20_000)), int(facts.get("seed", 0)))
+        kind = model.info.architecture if isinstance(model, TextureModel) else "dcgan"
+        return photographs_for(kind, images, int(facts.get("patches", 20_000)), int(facts.get("seed", 0)), facts.get("millimetres_per_pixel"))
     if facts.get("source") != "simulation":
         raise WashiError("this model learned from photographs: name their folder with --images")
     say("simulating the sheets again")
@@ -290,7 +305,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("model", help="a bundle's name or folder")
     parser.add_argument("--data", type=Path, help="folder of the saved patches (made again from the simulation without it, which takes minutes)")
     parser.add_argument("--images", type=Path, help="folder of the photographs it learned from")
-    parser.add_argument("--count", type=int, default=2000, help="pictures a round")
+    parser.add_argument("--count", type=int, help="pictures a round (default 2000, or 200 sheets)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)

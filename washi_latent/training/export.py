@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -71,6 +73,19 @@ def _difference(module: nn.Module, content: bytes, latents: Tensor, further: dic
         (theirs,) = session.run(None, {"latent": points.numpy(), **{name: tensor.numpy() for name, tensor in further.items()}})
         worst = max(worst, float(np.abs(ours - theirs).max()))
     return worst
+
+
+def sheet_inputs(options: Mapping[str, Any]) -> dict[str, tuple[Tensor, Sequence[str]]]:
+    """What a sheet model takes besides latents, as `onnx_bytes` takes it: fields of any size."""
+    span = 32 + 2 * int(options["margin"])
+    return {"fields": (torch.randn(1, len(options["fields"]), span, span), ("", "", "height", "width"))}
+
+
+def tile_bytes(tile: NDArray[np.uint8]) -> bytes:
+    """A sheet bundle's fibres.png of (2, T, T)."""
+    buffer = io.BytesIO()
+    Image.fromarray(tile.reshape(-1, tile.shape[2])).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def export_bundle(

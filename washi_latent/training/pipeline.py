@@ -17,7 +17,7 @@ from ..core.images import cannot_write, contact_sheet, make_folder, write_json, 
 from ..core.models import ModelInfo, load_model
 from . import TrainOptions
 from .card import card_pictures, write_card
-from .data import PATCH_MM, Patches, load_patches, photograph_patches, simulated_patches
+from .data import PATCH_MM, Patches, load_patches, photographs_for, simulated_patches
 from .dcgan import DCGANTrainer, Lessons
 from .evaluation import evaluate
 from .export import export_bundle
@@ -31,8 +31,8 @@ def train_dcgan(options: TrainOptions, say: Say) -> ModelInfo:
     if options.threads:
         torch.set_num_threads(options.threads)
     work = make_folder(options.work or options.out)
-    _settle(options, work)
-    patches = _patches(options, work, say)
+    settle(options, work)
+    patches = make_patches(options, work, say)
     trainer = DCGANTrainer(patches, options.seed, lessons=_lessons(options, say))
     schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
     ended = run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say)
@@ -52,9 +52,9 @@ def _lessons(options: TrainOptions, say: Say) -> Lessons | None:
     return Lessons.of(teacher, options.lessons, options.seed, say)
 
 
-def _settle(options: TrainOptions, work: Path) -> None:
+def settle(options: TrainOptions, work: Path) -> None:
     """Hold on to what decides the data and the weights: a checkpoint must not go on with others."""
-    settings = {"kind": options.kind, "seed": options.seed, "data": _data_facts(options)}
+    settings = {"kind": options.kind, "seed": options.seed, "data": data_facts(options)}
     path = work / "settings.json"
     if not options.resume:
         for old in (work / CHECKPOINT, path):
@@ -69,21 +69,22 @@ def _settle(options: TrainOptions, work: Path) -> None:
     write_json(path, settings)
 
 
-def _data_facts(options: TrainOptions) -> dict[str, Any]:
+def data_facts(options: TrainOptions) -> dict[str, Any]:
     if options.images is None:
         return {"source": "simulation", "sheets": options.sheets, "patches_per_sheet": options.patches_per_sheet, "seed": options.seed}
-    return {"source": "photographs", "patches": options.patches, "seed": options.seed}
+    facts: dict[str, Any] = {"source": "photographs", "patches": options.patches, "seed": options.seed}
+    return facts | {"millimetres_per_pixel": options.millimetres_per_pixel} if options.millimetres_per_pixel else facts
 
 
-def _patches(options: TrainOptions, work: Path, say: Say) -> Patches:
-    """Those of an earlier run with the same settings, or new ones."""
+def make_patches(options: TrainOptions, work: Path, say: Say) -> Patches:
+    """Patches to learn from: those of an earlier run with the same settings, or new ones."""
     folder, done = work / "patches", work / "patches" / "settings.json"
-    facts = {**_data_facts(options), "images": None if options.images is None else str(options.images.resolve())}
+    facts = {**data_facts(options), "images": None if options.images is None else str(options.images.resolve())}
     if options.resume and done.exists() and json.loads(done.read_text(encoding="utf-8")) == facts:
         return load_patches(folder)
     if options.images is not None:
         say(f"cutting patches from the photographs in {options.images}")
-        patches = photograph_patches(options.images, options.patches, options.seed)
+        patches = photographs_for(options.kind, options.images, options.patches, options.seed, options.millimetres_per_pixel)
     else:
         every = max(1, options.sheets // 20)
         patches = simulated_patches(
@@ -128,7 +129,7 @@ def _description(trainer: DCGANTrainer, patches: Patches, options: TrainOptions)
     simulated = options.images is None
     source = "--synthetic" if simulated else "--images FOLDER"
     facts: dict[str, Any] = {
-        "data": _data_facts(options),
+        "data": data_facts(options),
         "training_patches": len(patches.train),
         "held_out_patches": len(patches.held_out),
         "steps": trainer.iteration,

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from ..core.errors import WashiError
 from ..core.fields import FIELD_NAMES, GATED, draw_fields
 from ..core.models import ModelInfo
-from ..core.sheet_network import SheetGenerator
+from ..core.sheet_network import PaperFlow, SheetGenerator
 from .pairs import sheet_from_fields
 from .washi import KINDS, Sheet, draw_parameters, fibre_tile, random_kind
 
@@ -98,6 +98,17 @@ def sheet_views(sheets: Tensor) -> Tensor:
     return torch.cat([sheets, (sheets - smooth) * gain], 1)
 
 
+def flow_loss(flow: PaperFlow, recipes: Tensor, random: torch.Generator, count: int = 256) -> Tensor:
+    """Rectified flow with minibatch optimal transport: how far the velocity is from straight lines from noise to recipes (N, R)."""
+    end = recipes[torch.randint(0, len(recipes), (count,), generator=random)]
+    start = torch.randn(end.shape, generator=random)
+    _, match = linear_sum_assignment(torch.cdist(start, end).square().numpy())
+    end = end[torch.from_numpy(match)]
+    time = torch.rand(count, 1, generator=random)
+    there = start + (end - start) * time
+    return (flow.velocity(torch.cat([there, time], 1)) - (end - start)).square().mean()
+
+
 class SheetTrainer:
     """Everything that a run changes, and one step of it.
 
@@ -149,7 +160,7 @@ class SheetTrainer:
             group["lr"] = self.rate * min(1.0, (self.iteration + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, self.iteration / self.steps))) + 2e-5
         fields, sheets, recipes = self._crops()
         error = (sheet_views(self.generator.compose(recipes, fields)) - sheet_views(sheets)).abs().mean()
-        flow = self._flow_loss()
+        flow = flow_loss(self.generator, self.flow_recipes, self.random)
         self.optimizer.zero_grad(set_to_none=True)
         (10 * error + flow).backward()
         nn.utils.clip_grad_norm_(self.generator.parameters(), 5.0)
@@ -160,17 +171,6 @@ class SheetTrainer:
             for kept, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
                 kept.lerp_(now, 1 - decay)
         return {"error": float(error.detach()), "flow": float(flow.detach())}
-
-    def _flow_loss(self, count: int = 256) -> Tensor:
-        """Rectified flow with minibatch optimal transport: the velocity along straight lines from noise to recipes."""
-        chosen = torch.randint(0, len(self.flow_recipes), (count,), generator=self.random)
-        end = self.flow_recipes[chosen]
-        start = torch.randn(end.shape, generator=self.random)
-        _, match = linear_sum_assignment(torch.cdist(start, end).square().numpy())
-        end = end[torch.from_numpy(match)]
-        time = torch.rand(count, 1, generator=self.random)
-        there = start + (end - start) * time
-        return (self.generator.velocity(torch.cat([there, time], 1)) - (end - start)).square().mean()
 
     def _crops(self) -> tuple[Tensor, Tensor, Tensor]:
         margin, span = SheetGenerator.MARGIN, self.crop + 2 * SheetGenerator.MARGIN

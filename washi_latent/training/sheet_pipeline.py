@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,16 +10,14 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from PIL import Image
 
-from ..core.errors import WashiError
 from ..core.images import contact_sheet, make_folder, write_png
 from ..core.models import ModelInfo, load_model, locate, verify
-from ..core.sheet_network import SheetGenerator
 from . import TrainOptions
 from .card import png_bytes
-from .export import export_bundle
+from .export import export_bundle, sheet_inputs, tile_bytes
 from .loop import Schedule, Trainer, run
+from .photograph_pipeline import train_on_photographs
 from .sheet import CHANNELS, SheetTrainer, make_pairs, random_sheet_kind, scans
 from .sheet_evaluation import evaluate_sheets, table
 from .washi import KINDS, fibre_tile, synthesize
@@ -62,13 +59,9 @@ Licence: {license}. Everything it learned from was simulated by this program.
 
 
 def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
-    """Train a sheet model on the simulation; the options are checked.
-
-    Raises:
-        WashiError: photographs, which know no height and no recipe: they train a DCGAN.
-    """
+    """Train a sheet model on the simulation, or on photographs; the options are checked."""
     if options.images is not None:
-        raise WashiError("a sheet model learns from the simulation only: train photographs with --kind dcgan")
+        return train_on_photographs(options, say)
     if options.threads:
         torch.set_num_threads(options.threads)
     work = make_folder(options.work or options.out)
@@ -109,10 +102,6 @@ def export_sheet(
         "latent": {"dim": 100, "prior": "normal"}, "channels": list(CHANNELS), "size": "any", "size_multiple": 8, "tileable": True,
         "millimetres_per_pixel": 0.1, "training": facts,
     }  # fmt: skip
-    buffer = io.BytesIO()
-    Image.fromarray(tile.reshape(-1, tile.shape[2])).save(buffer, "PNG", optimize=True)
-    span = 32 + 2 * SheetGenerator.MARGIN
-    inputs = {"fields": (torch.randn(1, len(network["fields"]), span, span), ("", "", "height", "width"))}
 
     def write(figures: dict[str, Any] | None, pictures: dict[str, bytes]) -> ModelInfo:
         card = _CARD.format(
@@ -120,8 +109,8 @@ def export_sheet(
             evaluated=_evaluated(figures, options.out.name), training="\n".join(f"- {k.replace('_', ' ')}: {v}" for k, v in facts.items() if k not in ("command", "data")),
             command=facts["command"],
         )  # fmt: skip
-        files = {"fibres.png": buffer.getvalue(), "README.md": card.encode(), **pictures}
-        return export_bundle(module, options.out, {**description, "evaluation": figures or {}}, files, inputs)
+        files = {"fibres.png": tile_bytes(tile), "README.md": card.encode(), **pictures}
+        return export_bundle(module, options.out, {**description, "evaluation": figures or {}}, files, sheet_inputs(network))
 
     write(None, {})
     model = load_model(options.out)

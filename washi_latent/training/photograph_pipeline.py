@@ -1,0 +1,111 @@
+"""From a folder of photographs to a sheet bundle: crops, training, evaluation, card, export."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..core.errors import WashiError
+from ..core.fields import MILLIMETRES_PER_PIXEL
+from ..core.images import make_folder
+from ..core.models import ModelInfo, TextureModel, load_model, locate, verify
+from . import TrainOptions
+from .card import card_pictures, write_card
+from .data import SHEET_PATCH, Patches
+from .evaluation import evaluate
+from .export import export_bundle, sheet_inputs, tile_bytes
+from .loop import Schedule, run
+from .pipeline import data_facts, draw_samples, make_patches, settle
+from .sheet_photographs import PhotographTrainer
+from .washi import fibre_tile
+
+Say = Callable[[str], None]
+TEACHER = "washi-sheet"
+"""The model that knows already how to draw paper from the fields."""
+
+
+def train_on_photographs(options: TrainOptions, say: Say) -> ModelInfo:
+    """Train a sheet model on the photographs of a folder; the options are checked."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    work = make_folder(options.work or options.out)
+    settle(options, work)
+    patches = make_patches(options, work, say)
+    say("drawing layouts of fibres")
+    tile = fibre_tile()
+    trainer = PhotographTrainer(patches, tile, options.seed, _start(options, say))
+    schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
+    ended = run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say)
+    say(f"{ended} at step {trainer.iteration}, writing {options.out}")
+    return _export(trainer.finished(), tile, trainer, patches, options, say)
+
+
+def _start(options: TrainOptions, say: Say) -> dict[str, Tensor]:
+    """The weights of the sheet model that was named, or of the shipped one; none where that is not here."""
+    try:
+        return load_file(verify(locate(options.begin_with or TEACHER)).folder / "generator.safetensors")
+    except WashiError:
+        if options.begin_with:
+            raise
+        say(f"the model {TEACHER} is not here: starting from nothing, which takes longer")
+        return {}
+
+
+def _export(module: nn.Module, tile: NDArray[np.uint8], trainer: PhotographTrainer, patches: Patches, options: TrainOptions, say: Say) -> ModelInfo:
+    """Write the bundle, then once more with its pictures and figures: the written model is what is shown and evaluated."""
+    description = _description(trainer, patches, options)
+    files = {"fibres.png": tile_bytes(tile)}
+
+    def write(figures: dict[str, Any] | None, pictures: dict[str, bytes]) -> ModelInfo:
+        card = write_card(description, figures, patches, options.out.name)
+        everything = {**files, **pictures, "README.md": card.encode()}
+        return export_bundle(module, options.out, {**description, "evaluation": figures or {}}, everything, sheet_inputs(trainer.options))
+
+    write(None, {})
+    model = load_model(options.out, threads=options.threads)
+    say("drawing the card's pictures")
+    pictures = card_pictures(_unselected(model, 48), patches)
+    return write(evaluate(model, patches, say=say) if options.evaluate else None, pictures)
+
+
+def _unselected(model: TextureModel, count: int) -> NDArray[np.float32]:
+    latents = np.random.default_rng(11).normal(size=(count, model.latent_dim))
+    return np.concatenate([model.generate(latent, SHEET_PATCH, seed) for seed, latent in enumerate(latents)])
+
+
+def _description(trainer: PhotographTrainer, patches: Patches, options: TrainOptions) -> dict[str, Any]:
+    scale = options.millimetres_per_pixel
+    facts: dict[str, Any] = {
+        "data": data_facts(options),
+        "photographs": len(patches.kinds),
+        "training_patches": len(patches.train),
+        "held_out_patches": len(patches.held_out),
+        "steps": trainer.iteration,
+        "crops_a_step": trainer.settings.batch,
+        "crop": trainer.settings.edge,
+        "seed": options.seed,
+        "torch": torch.__version__.split("+")[0],
+        "command": f"washi-latent train --images FOLDER --kind sheet --out {shlex.quote('models/' + options.out.name)}"
+        + (f" --millimetres-per-pixel {scale:g}" if scale else "")
+        + f" --iterations {trainer.iteration} --seed {options.seed}",
+    }
+    return {
+        "title": options.title or options.out.name,
+        "license": options.license or "unknown",
+        "architecture": trainer.architecture,
+        "options": trainer.options,
+        "latent": {"dim": 100, "prior": "normal"},
+        "channels": ["red", "green", "blue"],
+        "size": "any",
+        "size_multiple": 8,
+        "tileable": True,
+        "millimetres_per_pixel": MILLIMETRES_PER_PIXEL if scale else None,
+        "training": facts,
+    }
