@@ -6,7 +6,7 @@ import atexit
 
 import bpy
 
-from . import engine, gallery, jobs, operators, panels, preferences, previews, properties, session, strip, translations
+from . import command, engine, gallery, jobs, operators, panels, preferences, previews, properties, session, strip, translations
 
 CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.CLASSES, *gallery.CLASSES, *panels.CLASSES)
 """Every class that Blender is told of, in order."""
@@ -27,6 +27,7 @@ def register() -> None:
     properties.register()
     previews.register()
     translations.register()
+    command.register()
     bpy.app.handlers.load_pre.append(_before_load)
     # Blender disables its extensions when it quits; the bpy module does not, and may then never end.
     atexit.register(unregister)
@@ -42,6 +43,7 @@ def unregister() -> None:
     session.forget()
     engine.forget_models()
     preferences.refresh_models()
+    command.unregister()
     translations.unregister()
     previews.unregister()
     properties.unregister()
