@@ -15,8 +15,6 @@ from typing import Any, Literal
 
 import bpy
 
-from ..core.errors import WashiError
-
 PROVENANCE = "washi_latent"
 """Custom property of a material (JSON): model, latent, seed, size, version. Images of ours carry it, too, empty."""
 
@@ -25,6 +23,13 @@ RELIEF_METRES = 0.0005
 
 Coordinates = Literal["OBJECT", "UV"]
 Relief = Literal["BUMP", "NORMAL", "NONE"]
+
+
+def refused(sentence: str) -> Exception:
+    """The `WashiError` that says it. The core loads a lot, and is imported when it is needed."""
+    from ..core.errors import WashiError
+
+    return WashiError(sentence)
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def new_image(path: str | Path, is_color: bool, pack: bool) -> bpy.types.Image:
     try:
         image = bpy.data.images.load(str(path))
     except RuntimeError as error:
-        raise WashiError(f"Blender can't read {path}: export it again") from error
+        raise refused(f"Blender can't read {path}: export it again") from error
     image[PROVENANCE] = ""
     image.colorspace_settings.name = "sRGB" if is_color else "Non-Color"
     # Three maps in three channels, or one: alpha never means anything here.
