@@ -153,7 +153,7 @@ def test_slopes_face_the_light(tmp_path: Path, options: PaperOptions) -> None:
     from washi_latent.core import normal_from_height
 
     wave = np.float32(0.5 + 0.5 * np.sin(2 * np.pi * (np.arange(64) + 0.5) / 64))[None].repeat(64, 0)
-    values = {key: value for key, value in flat_values(0, 1, 64).items()}
+    values = flat_values(0, 1, 64)
     values["opacity"] = np.ones((64, 64), np.float32)
     # A tile of 3.2 mm: the relief of 0.5 mm is steep.
     values["height"], values["normal"] = wave, normal_from_height(wave, 0.5 / (3.2 / 64))
