@@ -38,7 +38,7 @@ def test_ends_of_a_sequence_are_the_textures_that_were_shown(scene: Any) -> None
     bpy.ops.washi.sequence_end(end="A", index=3)
     bpy.ops.washi.sequence_end(end="B", index=shown.shown[1])
     assert sequence_ends.latent(scene, "A") == shown.latents[3]
-    assert sequence_ends.marks(scene) == {"A": (shown.latents[3],), "B": (shown.latents[shown.shown[1]],)}
+    assert sequence_ends.latent(scene, "B") == shown.latents[shown.shown[1]]
 
 
 def test_end_without_a_candidate_is_where_the_search_stands(scene: Any) -> None:
@@ -60,7 +60,7 @@ def test_end_stays_when_the_search_goes_on_and_a_candidate_that_is_not_there_cha
 
 def test_no_ends_before_a_search(washi: Any) -> None:
     assert not bpy.ops.washi.sequence_end.poll()
-    assert sequence_ends.marks(bpy.context.scene) == {}
+    assert sequence_ends.latent(bpy.context.scene, "A") is None
 
 
 def test_gallery_needs_a_window(washi: Any) -> None:

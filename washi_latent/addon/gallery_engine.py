@@ -7,7 +7,6 @@ own pixels, and is called a sheet, never an enlargement.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -79,18 +78,17 @@ def tiled(pixels: Bytes, edge: int) -> Bytes:
     return np.tile(enlarged(pixels, max(1, edge // 2)), (2, 2, 1))
 
 
-def sheet(packed: str, folder: str, threads: int, latent: bytes, edge: int) -> Callable[[Progress], Bytes]:
-    """Work that draws a sheet (edge, edge, 4) of a packed latent, rows from the bottom up."""
+def sheet(packed: str, folder: str, threads: int, latent: bytes, edge: int | None) -> Callable[[Progress], Bytes]:
+    """Work that draws a sheet (H, W, 4) of a packed latent, rows from the bottom up; an edge of None is the model's own."""
 
     def work(progress: Progress) -> Bytes:
         import numpy as np
 
         from ..core.light import lit
 
-        seed = json.loads(packed)["noise_seed"]
         loaded = engine.model(folder, threads)
-        images = loaded.generate(np.frombuffer(latent, "<f8"), edge, seed, progress)
-        result = np.full((edge, edge, 4), 255, np.uint8)
+        images = loaded.generate(np.frombuffer(latent, "<f8"), edge, engine.noise_seed(packed), progress)
+        result = np.full((*images.shape[1:3], 4), 255, np.uint8)
         result[..., :3] = np.round(lit(images, loaded.info)[0, ::-1] * 255)
         return result
 

@@ -169,9 +169,13 @@ class Jobs:
 
     def _drop(self) -> None:
         if self.current is not None:
-            self.current.stop()
-            self._leaving.append(self.current)
+            self.dismiss(self.current)
             self.current = None
+
+    def dismiss(self, job: Job) -> None:
+        """Ask a job to end, one that runs beside these too; what it still gives is dropped, and `close` waits for it."""
+        job.stop()
+        self._leaving.append(job)
 
     def cancel(self) -> None:
         """End everything; results so far stay, what is under way is dropped."""
