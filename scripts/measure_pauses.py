@@ -37,7 +37,7 @@ def main() -> None:
     for number in range(arguments.rounds):
         for what in ("idle", "step"):
             pauses = seen[what][number]
-            hundredths = statistics.quantiles(pauses, n=100)
+            hundredths = statistics.quantiles(pauses, n=100, method="inclusive")
             print(f"{what} {number + 1:<7}{len(pauses):8}{statistics.median(pauses):8.1f}{hundredths[-1]:8.1f}{max(pauses):8.1f}{sum(pauses) / 1000:9.1f}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,9 @@ def models_folder(small_bundle: ModelInfo, monkeypatch: pytest.MonkeyPatch) -> P
     """The small model's folder, where commands find it by name."""
     monkeypatch.setenv("WASHI_LATENT_MODELS", str(small_bundle.folder.parent))
     return small_bundle.folder.parent
+
+
+@pytest.fixture
+def both_models(model: TextureModel, sheet_model: TextureModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands, and processes that they start, find the small model and the small sheet model by name."""
+    monkeypatch.setenv("WASHI_LATENT_MODELS", os.pathsep.join(str(m.info.folder.parent) for m in (model, sheet_model)))

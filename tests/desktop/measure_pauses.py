@@ -24,7 +24,8 @@ class Heart:
     def __init__(self) -> None:
         self.pauses: list[float] = []
         self._last = time.perf_counter()
-        bpy.app.timers.register(self._beat)
+        self._registered = self._beat  # Blender knows it by identity, and each look-up makes another
+        bpy.app.timers.register(self._registered)
 
     def _beat(self) -> float:
         now = time.perf_counter()
@@ -34,7 +35,7 @@ class Heart:
 
     def stop(self) -> list[float]:
         """The pauses, without the one before the first beat."""
-        bpy.app.timers.unregister(self._beat)
+        bpy.app.timers.unregister(self._registered)
         return self.pauses[1:]
 
 

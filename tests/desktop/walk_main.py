@@ -52,8 +52,6 @@ def walk(window: Window) -> Steps:
 
     yield from window.press(r"washi\.apply\(")
     yield from window.until(window.idle, "the sheet")
-    window.area().spaces.active.shading.type = "MATERIAL"
-    yield 5.0
     yield from window.picture("6-applied")
     seen["applied"] = standing()
 

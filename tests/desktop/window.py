@@ -19,6 +19,7 @@ from typing import Any
 import bpy
 
 Steps = Iterator[float]
+PACKAGE = "bl_ext.user_default.washi_latent"
 TICK = 0.05
 PATIENCE = 240.0  # seconds; the window is drawn by software, on machines that may be busy
 
@@ -89,7 +90,9 @@ class Window:
 
     def idle(self) -> bool:
         """Whether no job of the extension runs."""
-        return not any(operator.bl_idname == "WASHI_OT_job" for operator in self.window.modal_operators)
+        jobs = sys.modules[f"{PACKAGE}.addon.jobs"].jobs
+        watched = any(operator.bl_idname == "WASHI_OT_job" for operator in self.window.modal_operators)
+        return not (jobs.current or jobs.waiting or watched)
 
     def button_under(self, kind: str = "UI", area: str = "VIEW_3D") -> str:
         """The call that the button under the mouse makes, or ""."""
@@ -100,19 +103,32 @@ class Window:
             bpy.ops.ui.copy_python_command_button()
         return bpy.context.window_manager.clipboard
 
-    def find(self, call: str, found: dict[str, tuple[int, int]], kind: str = "UI", area: str = "VIEW_3D", step: tuple[int, int] = (24, 12)) -> Steps:
-        """Find a button by a pattern of its call, such as "washi.explore"; `found` gets its place by the call."""
+    def find(self, call: str, found: dict[str, tuple[int, int]], kind: str = "UI", area: str = "VIEW_3D") -> Steps:
+        """Find a button by a pattern of its call, such as "washi.explore"; `found` gets places by call. Scrolls down to it."""
+        for _ in range(6):
+            found.clear()
+            yield from self._scan(call, found, kind, area)
+            if any(re.search(call, under) for under in found):
+                return
+            x, y = self.middle(kind, area)
+            for _ in range(5):
+                self.window.event_simulate(type="WHEELDOWNMOUSE", value="PRESS", x=x, y=y)
+                yield TICK
+            yield 0.5
+        raise LookupError(f"no button does {call}; seen last: {sorted(found)}")
+
+    def _scan(self, call: str, found: dict[str, tuple[int, int]], kind: str, area: str) -> Steps:
+        """Go over what is visible, from the top."""
         region = self.region(kind, area)
-        for y in range(region.y + region.height - 8, region.y + 8, -step[1]):
-            for x in range(region.x + 20, region.x + region.width - 30, step[0]):
+        for y in range(region.y + region.height - 8, region.y + 8, -12):
+            for x in range(region.x + 20, region.x + region.width - 30, 24):
                 self.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
                 yield 0.01
                 under = self.button_under(kind, area)
-                if under and under not in found:
-                    found[under] = x + 4, y - 4
+                if under:
+                    found.setdefault(under, (x + 4, y - 4))
                 if re.search(call, under):
                     return
-        raise LookupError(f"no button does {call}; seen: {sorted(found)}")
 
     def press(self, call: str, **where: Any) -> Steps:
         """Click on the first button that does `call`."""

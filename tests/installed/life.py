@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 import bpy
@@ -43,8 +43,8 @@ def traces() -> dict[str, Any]:
     }
 
 
-def functions() -> list[FunctionType]:
-    return [f for f in gc.get_objects() if isinstance(f, FunctionType) and (f.__module__ or "").startswith(PACKAGE)]
+def functions() -> list[FunctionType | MethodType]:
+    return [f for f in gc.get_objects() if isinstance(f, FunctionType | MethodType) and (f.__module__ or "").startswith(PACKAGE)]
 
 
 def heavy() -> list[str]:

@@ -402,7 +402,7 @@ def look(packed: str, folder: str, threads: int, progress: Progress) -> Look:
     chosen = found.representatives
     result = Look(
         stands.key,
-        _shown(found.images, EDGE),
+        _shown(found.images, loaded, EDGE),
         tuple(int(i) for i in chosen.indices),
         tuple(int(i) for i in chosen.labels),
         chosen.message,
@@ -421,24 +421,24 @@ def thumbnails(packed: str, folder: str, threads: int, latents: Sequence[bytes],
     loaded, seed = model(folder, threads), noise_seed(packed)
     points = np.stack([np.frombuffer(latent, "<f8") for latent in latents])
     images = loaded.generate(points, _edge(loaded), seed, progress)
-    return dict(zip(latents, _shown(images, THUMBNAIL), strict=True))
+    return dict(zip(latents, _shown(images, loaded, THUMBNAIL), strict=True))
 
 
 def _edge(loaded: TextureModel) -> int | None:
     return EDGE if loaded.info.size is None else None
 
 
-def _shown(images: NDArray[np.float32], edge: int) -> Bytes:
-    """(N, edge, edge, 4) uint8 of (N, H, W, C), upside down for Blender."""
+def _shown(images: NDArray[np.float32], loaded: TextureModel, edge: int) -> Bytes:
+    """(N, edge, edge, 4) uint8 of (N, H, W, C), in light from one side, upside down for Blender."""
     import numpy as np
 
-    from ..core.images import resize, rgb
+    from ..core.images import resize
+    from ..core.light import lit
 
     result = np.full((len(images), edge, edge, 4), 255, np.uint8)
-    for target, image in zip(result, images, strict=True):
-        color = rgb(image)
-        color = color if color.shape[:2] == (edge, edge) else resize(color, edge, edge)
-        target[..., :3] = np.round(color[::-1] * 255)
+    for target, seen in zip(result, lit(images, loaded.info), strict=True):
+        picture = seen if seen.shape[:2] == (edge, edge) else resize(seen, edge, edge)
+        target[..., :3] = np.round(picture[::-1] * 255)
     return result
 
 

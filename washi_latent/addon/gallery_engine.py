@@ -84,11 +84,12 @@ def sheet(packed: str, folder: str, threads: int, latent: bytes, edge: int) -> C
     def work(progress: Progress) -> Bytes:
         import numpy as np
 
-        from ..core.images import rgb
+        from ..core.light import lit
 
-        image = engine.model(folder, threads).generate(np.frombuffer(latent, "<f8"), edge, engine.noise_seed(packed), progress)[0]
+        loaded = engine.model(folder, threads)
+        images = loaded.generate(np.frombuffer(latent, "<f8"), edge, engine.noise_seed(packed), progress)
         result = np.full((edge, edge, 4), 255, np.uint8)
-        result[..., :3] = np.round(rgb(image)[::-1] * 255)
+        result[..., :3] = np.round(lit(images, loaded.info)[0, ::-1] * 255)
         return result
 
     return work

@@ -19,6 +19,9 @@ from .errors import WashiError
 Array = NDArray[np.float32]
 
 MAX_PIXELS = 256_000_000
+PNG_COMPRESSION = 2
+"""Of zlib's levels: the grain of paper hardly shrinks. Level 6 takes four times as long, for 3 (colour) to 15 % (normals) fewer bytes."""
+
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
 _WHY = {
@@ -117,7 +120,7 @@ def write_png(path: str | os.PathLike[str], image: ArrayLike, provenance: Mappin
     text = PngImagePlugin.PngInfo()
     if provenance is not None:
         text.add_itxt("washi-latent", json.dumps(dict(provenance), ensure_ascii=False))
-    return write_atomically(path, lambda file: Image.fromarray(whole).save(file, "PNG", pnginfo=text))
+    return write_atomically(path, lambda file: Image.fromarray(whole).save(file, "PNG", pnginfo=text, compress_level=PNG_COMPRESSION))
 
 
 def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any] | None:
