@@ -67,6 +67,12 @@ SETTINGS = {
     "Textures that stand for all samples and are shown": "全サンプルを代表して表示するテクスチャの数",
     "Chosen By": "選び方",
     "How representatives are chosen": "代表の選び方",
+    "Learn from Picks": "選び方から学ぶ",
+    "By what was picked so far and what was not": "これまでに選んだものと選ばなかったものから決めます",
+    "From Elsewhere": "遠くの割合",
+    "Share of the samples that come from all of the model, so that no search is stuck. With Learn from Picks": "モデル全体から取るサンプルの割合。探索の行き詰まりを防ぎます。「選び方から学ぶ」で使います",
+    "Nearest": "最も近い距離",
+    "Samples lie at all distances from this share of the radius up to it. With Learn from Picks": "サンプルを、半径のこの割合から半径までのさまざまな距離に置きます。「選び方から学ぶ」で使います",
     "Cover All": "全体を覆う",
     "So that every sample is similar to one that is shown": "どのサンプルも、表示された代表のどれかに似るように選びます",
     "Medoids": "メドイド",
@@ -210,6 +216,10 @@ SENTENCES = {
 }
 
 MATERIALS = {
+    "a material library is written without a window: run blender --command washi_latent export": "マテリアルライブラリはウィンドウなしで書き出します。blender --command washi_latent export を実行してください",
+    "{0} could not be written ({1}): choose another folder": "{0} に書き込めません ({1})。別のフォルダーを選んでください",
+    "{0} could not be written: free some space, or choose another folder": "{0} に書き込めません。空き容量を増やすか、別のフォルダーを選んでください",
+    "{0} is missing in {1}: export again": "{1} に {0} がありません。もう一度書き出してください",
     "Blender can't read {0}: export it again": "Blender が {0} を読み込めません。書き出し直してください",
     "a tile of {0} mm makes no sense: generate the texture again": "タイルの大きさ {0} mm は使えません。テクスチャを生成し直してください",
     "blending by distance needs an empty: choose one": "距離によるブレンドにはエンプティが必要です。選んでください",

@@ -197,6 +197,9 @@ class Advanced(_OfSearch):
         column.prop(washi, "samples")
         column.prop(washi, "representatives")
         column.prop(washi, "method")
+        if washi.method == "preference":
+            column.prop(washi, "elsewhere")
+            column.prop(washi, "nearest")
         layout.prop(washi, "shell")
         column = layout.column(align=True)
         column.prop(washi, "seed")

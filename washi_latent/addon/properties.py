@@ -234,13 +234,32 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         name="Chosen By",
         description="How representatives are chosen",
         items=(
+            ("preference", "Learn from Picks", "By what was picked so far and what was not"),
             ("coverage", "Cover All", "So that every sample is similar to one that is shown"),
             ("medoids", "Medoids", "The middles of clusters of similar textures (k-medoids)"),
             ("paper", "SSIM Vectors", "k-means of vectors of structural similarities, as published"),
             ("random", "Chance", "At random"),
         ),
-        default="coverage",
+        default="preference",
         update=_changed("method"),
+    )
+    elsewhere: bpy.props.FloatProperty(
+        name="From Elsewhere",
+        description="Share of the samples that come from all of the model, so that no search is stuck. With Learn from Picks",
+        subtype="FACTOR",
+        min=0,
+        max=1,
+        default=0.4,
+        update=_changed("elsewhere"),
+    )
+    nearest: bpy.props.FloatProperty(
+        name="Nearest",
+        description="Samples lie at all distances from this share of the radius up to it. With Learn from Picks",
+        subtype="FACTOR",
+        min=0.01,
+        max=1,
+        default=0.35,
+        update=_changed("nearest"),
     )
     shell: bpy.props.BoolProperty(
         name="Stay on the Shell",

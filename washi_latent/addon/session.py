@@ -113,7 +113,7 @@ def _resize(rows: bpy.types.Collection, count: int) -> None:
 
 def _mirror_settings(washi: Any, stands: engine.Place) -> None:
     settings = stands.settings
-    for name in ("concentration", "radius", "samples", "representatives", "method", "shell", "step"):
+    for name in ("concentration", "radius", "samples", "representatives", "method", "elsewhere", "nearest", "shell", "step"):
         setattr(washi, name, settings[name])
     head, _, target = settings["direction"].partition(":")
     washi.aim = head
@@ -139,6 +139,18 @@ def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None
     write(scene, packed)
     look_soon(scene)
     return jobs.error or None
+
+
+def pick(scene: bpy.types.Scene, index: int) -> str | None:
+    """Pick a candidate; what was shown and not picked teaches the search, too."""
+    found = look(scene)
+    return walk(scene, lambda search: engine.pick(search, index, found.seen if found else None))
+
+
+def others(scene: bpy.types.Scene) -> str | None:
+    """Look at others: none of what was shown is nearer to what is in mind."""
+    found = look(scene)
+    return walk(scene, lambda search: search.others(found.seen if found else None))
 
 
 def adjust(scene: bpy.types.Scene, values: dict[str, Any]) -> str | None:

@@ -209,6 +209,14 @@ def rgb(image: ArrayLike) -> Array:
     return array[..., :3] if array.shape[-1] >= 3 else np.repeat(array[..., :1], 3, -1)
 
 
+def square(picture: ArrayLike) -> Array:
+    """The middle square of a picture (H, W, C)."""
+    array = np.asarray(picture, np.float32)
+    edge = min(array.shape[:2])
+    y, x = ((n - edge) // 2 for n in array.shape[:2])
+    return array[y : y + edge, x : x + edge]
+
+
 def _thumbnail(picture: Array, tile: int) -> Image.Image:
     color = Image.fromarray(np.round(np.clip(rgb(picture), 0, 1) * 255).astype(np.uint8))
     enlarge = max(color.size) < tile
