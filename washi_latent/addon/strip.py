@@ -12,9 +12,9 @@ import bpy
 
 from . import engine, preferences, previews, session
 from .jobs import Job, jobs, redraw
-from .sequence_ends import FIELDS
 from .translations import MESSAGE, sentence
 
+FIELDS = {"A": "sequence_start", "B": "sequence_end"}
 _given_up: set[engine.Asked] = set()
 _drawn = ""
 """Name of the scene whose panels were drawn last without its sequence."""
