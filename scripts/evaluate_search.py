@@ -282,7 +282,7 @@ def rows_of(file: Path) -> list[dict[str, Any]]:
 
 
 def table(arguments: argparse.Namespace) -> None:
-    rows = rows_of(arguments.work / "results.jsonl")
+    rows = list({key_of(row): row for work in arguments.work for row in rows_of(work / "results.jsonl")}.values())
     for model in sorted({r["model"] for r in rows}):
         for artist in ARTISTS:
             chosen = [r for r in rows if r["model"] == model and r["artist"] == artist]
@@ -293,28 +293,36 @@ def table(arguments: argparse.Namespace) -> None:
 
 
 def _table(model: str, artist: str, rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
-    judge = arguments.judge
-    kinds = arguments.kinds or KINDS
+    judge, kinds = arguments.judge, arguments.kinds or KINDS
     print(f"\n{model}, {artist} artist, targets {', '.join(kinds)}, judged by {judge}: mean ± standard error after so many steps\n")
-    print("| method | targets | " + " | ".join(map(str, REPORTED)) + " | steps to the paper's at 10 | shown a step | ms a step |")
-    print("|---|---|" + "---|" * (len(REPORTED) + 3))
-    rows = paired([r for r in rows if r["kind"] in kinds])
-    curves = {m: np.array([r["curves"][judge] for r in rows if r["method"] == m]) for m in dict.fromkeys(r["method"] for r in rows)}
-    goal = curves["paper"].mean(0)[9] if "paper" in curves else np.nan
-    for method, curve in sorted(curves.items(), key=lambda item: -item[1].mean(0)[9] if len(item[1]) else 0):
-        some = [r for r in rows if r["method"] == method]
-        values = " | ".join(f"{curve[:, s - 1].mean():.3f} ± {curve[:, s - 1].std(ddof=1) / np.sqrt(len(curve)):.3f}" for s in REPORTED)
+    print(
+        "| method | targets | " + " | ".join(map(str, REPORTED)) + " | steps to the paper's at 10 | ours is better, at 5 | at 10 | shown a step | ms a step |"
+    )
+    print("|---|---|" + "---|" * (len(REPORTED) + 5))
+    curves = {m: {r["target"]: np.array(r["curves"][judge]) for r in rows if r["method"] == m and r["kind"] in kinds} for m in methods_of(rows)}
+    curves = {m: by_target for m, by_target in curves.items() if by_target}
+    for method in sorted(curves, key=lambda m: -np.mean([c[9] for c in curves[m].values()])):
+        own, some = curves[method], [r for r in rows if r["method"] == method]
+        curve = np.array(list(own.values()))
+        values = " | ".join(said(curve[:, s - 1]) for s in REPORTED)
+        better = [said(np.array([curves["ours"][t][s - 1] - own[t][s - 1] for t in own if t in curves["ours"]])) if method != "ours" else "" for s in (5, 10)]
         shown, ms = np.mean([r["shown"] for r in some]), np.median([r["ms"] for r in some])
-        print(f"| {method} | {len(curve)} | {values} | {steps_to(curve.mean(0), goal)} | {shown:.0f} | {ms:.0f} |")
+        print(f"| {method} | {len(own)} | {values} | {steps_to_paper(own, curves['paper'])} | {better[0]} | {better[1]} | {shown:.0f} | {ms:.0f} |")
 
 
-def paired(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of the targets that every method has met."""
-    methods = {r["method"] for r in rows}
-    met: dict[str, set[str]] = {}
-    for row in rows:
-        met.setdefault(row["target"], set()).add(row["method"])
-    return [r for r in rows if met[r["target"]] == methods]
+def methods_of(rows: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(r["method"] for r in rows))
+
+
+def said(values: np.ndarray) -> str:
+    """Mean ± standard error."""
+    return f"{values.mean():.3f} ± {values.std(ddof=1) / np.sqrt(len(values)):.3f}" if len(values) > 1 else "-"
+
+
+def steps_to_paper(own: dict[str, np.ndarray], paper: dict[str, np.ndarray]) -> str:
+    """Steps after which a method has what the paper's has after 10, on the targets that both have met."""
+    both = [t for t in own if t in paper]
+    return steps_to(np.mean([own[t] for t in both], 0), float(np.mean([paper[t][9] for t in both])))
 
 
 def steps_to(curve: np.ndarray, goal: float) -> str:
@@ -324,19 +332,22 @@ def steps_to(curve: np.ndarray, goal: float) -> str:
 
 
 def plot(rows: list[dict[str, Any]], folder: Path) -> None:
+    """Mean curves over the targets that all methods have met."""
     from matplotlib.figure import Figure
 
     for model in sorted({r["model"] for r in rows}):
-        figure = Figure(figsize=(12, 5), layout="constrained")
+        figure = Figure(figsize=(12.5, 5.2), layout="constrained")
         for axes, artist in zip(figure.subplots(1, 2, sharey=True), ARTISTS, strict=True):
             chosen = [r for r in rows if r["model"] == model and r["artist"] == artist]
-            for method in dict.fromkeys(r["method"] for r in chosen):
-                curve = np.array([r["curves"]["artist"] for r in chosen if r["method"] == method]).mean(0) if chosen else []
-                axes.plot(range(1, STEPS + 1), curve, label=method, linewidth=3 if method == "ours" else 1.3)
-            axes.set(title=f"{model}, {artist} artist", xlabel="steps", ylabel="similarity to what is in mind")
+            met = set.intersection(*({r["target"] for r in chosen if r["method"] == m} for m in methods_of(chosen)))
+            for number, method in enumerate(sorted(methods_of(chosen), key=lambda m: (m != "ours", m != "paper"))):
+                curve = np.mean([r["curves"]["artist"] for r in chosen if r["method"] == method and r["target"] in met], 0)
+                style = {"color": ("#e07b00", "#1f5fa9")[number], "linewidth": 3.0, "zorder": 5} if number < 2 else {"linewidth": 1.2}
+                axes.plot(range(1, STEPS + 1), curve, label=method, **style)
+            axes.set(title=f"{model}, {artist} artist, {len(met)} targets", xlabel="steps", ylabel="similarity to what is in mind", xticks=(1, 5, 10, 15, 20))
             axes.grid(alpha=0.3)
-            axes.legend(frameon=False, fontsize=8)
-        figure.savefig(folder / f"search-{model}.png", dpi=110)
+        axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+        figure.savefig(folder / f"search-{model}.png", dpi=100)
 
 
 def main() -> None:
@@ -353,8 +364,8 @@ def main() -> None:
     showing.add_argument("--judge", choices=JUDGES, default="artist")
     showing.add_argument("--kinds", nargs="+", choices=KINDS)
     showing.add_argument("--plots", type=Path, help="also draw the curves into this folder")
-    for one in (running, showing):
-        one.add_argument("--work", type=Path, required=True, help="folder of results.jsonl, outside the repository")
+    running.add_argument("--work", type=Path, required=True, help="folder for results.jsonl, outside the repository")
+    showing.add_argument("--work", type=Path, required=True, nargs="+", help="folders of results.jsonl; several runs are joined")
     chosen = parser.parse_args()
     chosen.call(chosen)
 
