@@ -2,6 +2,7 @@
 
     python scripts/evaluate_search.py run --model washi-sheet --work /tmp/search-yardstick [--methods ours paper ...] [--targets 30]
     python scripts/evaluate_search.py table --work /tmp/search-yardstick [--plots docs/images]
+    python scripts/evaluate_search.py find --model washi-sheet [--targets 20]
 
 An artist has a target picture in mind. At every step it looks at what a method shows and takes the one most like the target,
 or stays where it is if nothing is nearer. "best" always takes the best choice; "noisy" takes it half of the time, and otherwise
@@ -37,8 +38,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import numpy as np  # noqa: E402 - one thread is asked for before NumPy loads
 from search_peers import METHODS, Player  # noqa: E402
 
-from washi_latent.core import TextureModel, load_model, read_image  # noqa: E402
+from washi_latent.core import TextureModel, find_latents, load_model, read_image, texture_features  # noqa: E402
 from washi_latent.core.images import resize, rgb  # noqa: E402
+from washi_latent.core.preference import survey  # noqa: E402
 
 EDGE = 64
 STEPS = 20
@@ -350,16 +352,41 @@ def plot(rows: list[dict[str, Any]], folder: Path) -> None:
         figure.savefig(folder / f"search-{model}.png", dpi=100)
 
 
+def find(arguments: argparse.Namespace) -> None:
+    """Latents found from pictures against the best of 2,000 random ones: chosen by the same features, and by the held-out judge itself."""
+    model = load_model(arguments.model, threads=1)
+    size = EDGE if model.info.size is None else None
+    judge = Judge(held_out_features, model.generate(np.random.default_rng(99).normal(size=(400, model.latent_dim)), size), (3, *(28,) * 6))
+    random = model.generate(np.random.default_rng(7).normal(size=(2000, model.latent_dim)), size)
+    space = survey(model, 0)
+    points, judged = space(texture_features(random)), judge(random)
+    rows = []
+    for target in sorted(targets(model, counts_of(arguments.targets), arguments.scans), key=lambda one: one.number):
+        began = time.process_time()
+        found = model.generate(find_latents(model, target.picture, 1), size)
+        seconds = time.process_time() - began
+        wanted = judge(target.picture[None])[0]
+        similarity = 1 - np.linalg.norm(judged - wanted, axis=1) / judge.unit
+        chosen = np.linalg.norm(points - space(texture_features(target.picture[None])), axis=1).argmin()
+        rows.append((judge.similarity(found, wanted)[0], similarity[chosen], similarity.max(), seconds))
+    ours, same, best, seconds = np.array(rows).T
+    print(f"{model.info.name}, {len(rows)} targets, held-out similarity: found {ours.mean():.3f}; of 2,000 random the nearest by the same")
+    print(f"features {same.mean():.3f}, beaten for {(ours > same).mean():.0%}; the nearest by the held-out judge itself {best.mean():.3f}, beaten for")
+    print(f"{(ours > best).mean():.0%}; processor seconds a find, one thread {np.median(seconds):.2f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    running, showing = commands.add_parser("run"), commands.add_parser("table")
+    running, showing, finding = commands.add_parser("run"), commands.add_parser("table"), commands.add_parser("find")
+    finding.set_defaults(call=find)
     running.set_defaults(call=run)
-    running.add_argument("--model", default="washi-sheet")
     running.add_argument("--methods", nargs="+", choices=METHODS)
     running.add_argument("--artists", nargs="+", choices=ARTISTS, default=ARTISTS)
-    running.add_argument("--targets", type=int, default=30, help="hidden targets in all (default 30)")
-    running.add_argument("--scans", type=Path, help="a folder of scanned papers as further targets")
+    for one in (running, finding):
+        one.add_argument("--model", default="washi-sheet")
+        one.add_argument("--targets", type=int, default=30, help="hidden targets in all (default 30)")
+        one.add_argument("--scans", type=Path, help="a folder of scanned papers as further targets")
     showing.set_defaults(call=table)
     showing.add_argument("--judge", choices=JUDGES, default="artist")
     showing.add_argument("--kinds", nargs="+", choices=KINDS)
