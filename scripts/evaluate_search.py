@@ -2,6 +2,7 @@
 
     python scripts/evaluate_search.py run --model washi-sheet --work /tmp/search-yardstick [--methods ours paper ...] [--targets 30]
     python scripts/evaluate_search.py table --work /tmp/search-yardstick [--plots docs/images]
+    python scripts/evaluate_search.py find --model washi-sheet [--targets 20]
 
 An artist has a target picture in mind. At every step it looks at what a method shows and takes the one most like the target,
 or stays where it is if nothing is nearer. "best" always takes the best choice; "noisy" takes it half of the time, and otherwise
@@ -37,8 +38,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import numpy as np  # noqa: E402 - one thread is asked for before NumPy loads
 from search_peers import METHODS, Player  # noqa: E402
 
-from washi_latent.core import TextureModel, load_model, read_image  # noqa: E402
+from washi_latent.core import TextureModel, find_latents, load_model, read_image, texture_features  # noqa: E402
 from washi_latent.core.images import resize, rgb  # noqa: E402
+from washi_latent.core.preference import survey  # noqa: E402
 
 EDGE = 64
 STEPS = 20
@@ -282,7 +284,7 @@ def rows_of(file: Path) -> list[dict[str, Any]]:
 
 
 def table(arguments: argparse.Namespace) -> None:
-    rows = rows_of(arguments.work / "results.jsonl")
+    rows = list({key_of(row): row for work in arguments.work for row in rows_of(work / "results.jsonl")}.values())
     for model in sorted({r["model"] for r in rows}):
         for artist in ARTISTS:
             chosen = [r for r in rows if r["model"] == model and r["artist"] == artist]
@@ -293,28 +295,36 @@ def table(arguments: argparse.Namespace) -> None:
 
 
 def _table(model: str, artist: str, rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
-    judge = arguments.judge
-    kinds = arguments.kinds or KINDS
+    judge, kinds = arguments.judge, arguments.kinds or KINDS
     print(f"\n{model}, {artist} artist, targets {', '.join(kinds)}, judged by {judge}: mean ± standard error after so many steps\n")
-    print("| method | targets | " + " | ".join(map(str, REPORTED)) + " | steps to the paper's at 10 | shown a step | ms a step |")
-    print("|---|---|" + "---|" * (len(REPORTED) + 3))
-    rows = paired([r for r in rows if r["kind"] in kinds])
-    curves = {m: np.array([r["curves"][judge] for r in rows if r["method"] == m]) for m in dict.fromkeys(r["method"] for r in rows)}
-    goal = curves["paper"].mean(0)[9] if "paper" in curves else np.nan
-    for method, curve in sorted(curves.items(), key=lambda item: -item[1].mean(0)[9] if len(item[1]) else 0):
-        some = [r for r in rows if r["method"] == method]
-        values = " | ".join(f"{curve[:, s - 1].mean():.3f} ± {curve[:, s - 1].std(ddof=1) / np.sqrt(len(curve)):.3f}" for s in REPORTED)
+    print(
+        "| method | targets | " + " | ".join(map(str, REPORTED)) + " | steps to the paper's at 10 | ours is better, at 5 | at 10 | shown a step | ms a step |"
+    )
+    print("|---|---|" + "---|" * (len(REPORTED) + 5))
+    curves = {m: {r["target"]: np.array(r["curves"][judge]) for r in rows if r["method"] == m and r["kind"] in kinds} for m in methods_of(rows)}
+    curves = {m: by_target for m, by_target in curves.items() if by_target}
+    for method in sorted(curves, key=lambda m: -np.mean([c[9] for c in curves[m].values()])):
+        own, some = curves[method], [r for r in rows if r["method"] == method]
+        curve = np.array(list(own.values()))
+        values = " | ".join(said(curve[:, s - 1]) for s in REPORTED)
+        better = [said(np.array([curves["ours"][t][s - 1] - own[t][s - 1] for t in own if t in curves["ours"]])) if method != "ours" else "" for s in (5, 10)]
         shown, ms = np.mean([r["shown"] for r in some]), np.median([r["ms"] for r in some])
-        print(f"| {method} | {len(curve)} | {values} | {steps_to(curve.mean(0), goal)} | {shown:.0f} | {ms:.0f} |")
+        print(f"| {method} | {len(own)} | {values} | {steps_to_paper(own, curves['paper'])} | {better[0]} | {better[1]} | {shown:.0f} | {ms:.0f} |")
 
 
-def paired(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of the targets that every method has met."""
-    methods = {r["method"] for r in rows}
-    met: dict[str, set[str]] = {}
-    for row in rows:
-        met.setdefault(row["target"], set()).add(row["method"])
-    return [r for r in rows if met[r["target"]] == methods]
+def methods_of(rows: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(r["method"] for r in rows))
+
+
+def said(values: np.ndarray) -> str:
+    """Mean ± standard error."""
+    return f"{values.mean():.3f} ± {values.std(ddof=1) / np.sqrt(len(values)):.3f}" if len(values) > 1 else "-"
+
+
+def steps_to_paper(own: dict[str, np.ndarray], paper: dict[str, np.ndarray]) -> str:
+    """Steps after which a method has what the paper's has after 10, on the targets that both have met."""
+    both = [t for t in own if t in paper]
+    return steps_to(np.mean([own[t] for t in both], 0), float(np.mean([paper[t][9] for t in both])))
 
 
 def steps_to(curve: np.ndarray, goal: float) -> str:
@@ -324,37 +334,65 @@ def steps_to(curve: np.ndarray, goal: float) -> str:
 
 
 def plot(rows: list[dict[str, Any]], folder: Path) -> None:
+    """Mean curves over the targets that all methods have met."""
     from matplotlib.figure import Figure
 
     for model in sorted({r["model"] for r in rows}):
-        figure = Figure(figsize=(12, 5), layout="constrained")
+        figure = Figure(figsize=(12.5, 5.2), layout="constrained")
         for axes, artist in zip(figure.subplots(1, 2, sharey=True), ARTISTS, strict=True):
             chosen = [r for r in rows if r["model"] == model and r["artist"] == artist]
-            for method in dict.fromkeys(r["method"] for r in chosen):
-                curve = np.array([r["curves"]["artist"] for r in chosen if r["method"] == method]).mean(0) if chosen else []
-                axes.plot(range(1, STEPS + 1), curve, label=method, linewidth=3 if method == "ours" else 1.3)
-            axes.set(title=f"{model}, {artist} artist", xlabel="steps", ylabel="similarity to what is in mind")
+            met = set.intersection(*({r["target"] for r in chosen if r["method"] == m} for m in methods_of(chosen)))
+            for number, method in enumerate(sorted(methods_of(chosen), key=lambda m: (m != "ours", m != "paper"))):
+                curve = np.mean([r["curves"]["artist"] for r in chosen if r["method"] == method and r["target"] in met], 0)
+                style = {"color": ("#e07b00", "#1f5fa9")[number], "linewidth": 3.0, "zorder": 5} if number < 2 else {"linewidth": 1.2}
+                axes.plot(range(1, STEPS + 1), curve, label=method, **style)
+            axes.set(title=f"{model}, {artist} artist, {len(met)} targets", xlabel="steps", ylabel="similarity to what is in mind", xticks=(1, 5, 10, 15, 20))
             axes.grid(alpha=0.3)
-            axes.legend(frameon=False, fontsize=8)
-        figure.savefig(folder / f"search-{model}.png", dpi=110)
+        axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+        figure.savefig(folder / f"search-{model}.png", dpi=100)
+
+
+def find(arguments: argparse.Namespace) -> None:
+    """Latents found from pictures against the best of 2,000 random ones: chosen by the same features, and by the held-out judge itself."""
+    model = load_model(arguments.model, threads=1)
+    size = EDGE if model.info.size is None else None
+    judge = Judge(held_out_features, model.generate(np.random.default_rng(99).normal(size=(400, model.latent_dim)), size), (3, *(28,) * 6))
+    random = model.generate(np.random.default_rng(7).normal(size=(2000, model.latent_dim)), size)
+    space = survey(model, 0)
+    points, judged = space(texture_features(random)), judge(random)
+    rows = []
+    for target in sorted(targets(model, counts_of(arguments.targets), arguments.scans), key=lambda one: one.number):
+        began = time.process_time()
+        found = model.generate(find_latents(model, target.picture, 1), size)
+        seconds = time.process_time() - began
+        wanted = judge(target.picture[None])[0]
+        similarity = 1 - np.linalg.norm(judged - wanted, axis=1) / judge.unit
+        chosen = np.linalg.norm(points - space(texture_features(target.picture[None])), axis=1).argmin()
+        rows.append((judge.similarity(found, wanted)[0], similarity[chosen], similarity.max(), seconds))
+    ours, same, best, seconds = np.array(rows).T
+    print(f"{model.info.name}, {len(rows)} targets, held-out similarity: found {ours.mean():.3f}; of 2,000 random the nearest by the same")
+    print(f"features {same.mean():.3f}, beaten for {(ours > same).mean():.0%}; the nearest by the held-out judge itself {best.mean():.3f}, beaten for")
+    print(f"{(ours > best).mean():.0%}; processor seconds a find, one thread {np.median(seconds):.2f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    running, showing = commands.add_parser("run"), commands.add_parser("table")
+    running, showing, finding = commands.add_parser("run"), commands.add_parser("table"), commands.add_parser("find")
+    finding.set_defaults(call=find)
     running.set_defaults(call=run)
-    running.add_argument("--model", default="washi-sheet")
     running.add_argument("--methods", nargs="+", choices=METHODS)
     running.add_argument("--artists", nargs="+", choices=ARTISTS, default=ARTISTS)
-    running.add_argument("--targets", type=int, default=30, help="hidden targets in all (default 30)")
-    running.add_argument("--scans", type=Path, help="a folder of scanned papers as further targets")
+    for one in (running, finding):
+        one.add_argument("--model", default="washi-sheet")
+        one.add_argument("--targets", type=int, default=30, help="hidden targets in all (default 30)")
+        one.add_argument("--scans", type=Path, help="a folder of scanned papers as further targets")
     showing.set_defaults(call=table)
     showing.add_argument("--judge", choices=JUDGES, default="artist")
     showing.add_argument("--kinds", nargs="+", choices=KINDS)
     showing.add_argument("--plots", type=Path, help="also draw the curves into this folder")
-    for one in (running, showing):
-        one.add_argument("--work", type=Path, required=True, help="folder of results.jsonl, outside the repository")
+    running.add_argument("--work", type=Path, required=True, help="folder for results.jsonl, outside the repository")
+    showing.add_argument("--work", type=Path, required=True, nargs="+", help="folders of results.jsonl; several runs are joined")
     chosen = parser.parse_args()
     chosen.call(chosen)
 

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import WashiError
 from .images import resize, rgb, square
 from .models import ModelInfo
-from .preference import DRAWS, PREVIEW_EDGE, Comparison, FeatureSpace, Seen, believe, features_of, most_useful, survey
+from .preference import DRAWS, PREVIEW_EDGE, Comparison, FeatureSpace, Seen, believe, most_useful, survey
 from .progress import Progress, ignore, part
 from .representatives import METHODS, Method, Representatives, choose_representatives, distinct
 from .similarity import mssim_matrix
@@ -291,42 +291,49 @@ class Search:
     def _look(self, index: int, draw: int, progress: Progress) -> Candidates:
         settings = self.state.nodes[index].settings
         latents, rng = self._draw(index, draw)
-        images = self.model.generate(latents, self._edge(), self.state.noise_seed, part(progress, 0, 0.7))
-        similarity = similarities(compared(images), self.threads)
-        progress(0.8)
         if settings.method == "preference":
-            seen, chosen = self._preferred(latents, images, similarity, rng, part(progress, 0.8, 1))
-            return Candidates(latents, images, similarity, chosen, index, draw, seen)
+            return self._look_for_preference(latents, rng, progress)
+        images = self.model.generate(latents, self._edge(), self.state.noise_seed, part(progress, 0, 0.8))
+        similarity = similarities(compared(images), self.threads)
+        progress(0.95)
         chosen = choose_representatives(similarity, settings.representatives, settings.method, rng)
         return Candidates(latents, images, similarity, chosen, index, draw)
 
-    def _preferred(self, latents: Latents, images: Array, similarity: Array, rng: np.random.Generator, progress: Progress) -> tuple[Seen, Representatives]:
-        """The textures that are most useful to show, by what the picks so far tell."""
-        space = survey(self.model, self.state.noise_seed, progress)
-        features = self._features(latents, images)
-        here = self._features_here()
-        comparisons, landed = self.state.comparisons()
-        told = bool(comparisons) or landed
-        wishes = believe(space, comparisons, here if landed else None).draw(DRAWS, rng) if told else space.points
-        points = space(features)
-        wanted = self.state.node.settings.representatives
+    def _look_for_preference(self, latents: Latents, rng: np.random.Generator, progress: Progress) -> Candidates:
+        """Candidates of which those are shown that are most useful, by what the picks so far tell."""
+        state, wanted = self.state, self.state.node.settings.representatives
+        space = survey(self.model, state.noise_seed, part(progress, 0, 0.3))
+        # Where the search stands is compared too, once a texture was chosen: it is made with the others.
+        stands = state.node.parent >= 0 or any(state.node.center)
+        wide = np.concatenate([latents, [state.node.center]]) if stands else latents
+        pictures = self.model.generate(wide, self._edge(), state.noise_seed, part(progress, 0.3, 0.9))
+        features, images = self._features(pictures), pictures[: len(latents)]
+        similarity = similarities(compared(images), self.threads)
+        here = features[-1] if stands else None
         different, message = distinct(similarity, wanted)
-        useful = most_useful(points[different], wishes, min(wanted, len(different)), None if here is None else space(here))
+        points = space(features[: len(latents)])
+        useful = most_useful(points[different], self._wishes(space, here, rng), min(wanted, len(different)), None if here is None else space(here))
         indices = different[useful]
-        labels = np.linalg.norm(points[:, None] - points[indices], axis=-1).argmin(1)
+        labels = np.linalg.norm(points[:, None] - points[indices], axis=-1).argmin(1).astype(np.intp)
         labels[indices] = np.arange(len(indices))
-        return Seen(features, indices, here), Representatives(indices, labels.astype(np.intp), message)
+        chosen = Representatives(indices, labels, message)
+        return Candidates(latents, images, similarity, chosen, state.current, state.node.draw, Seen(features[: len(latents)], indices, here))
 
-    def _features(self, latents: Latents, images: Array) -> Array:
-        there = self.model.info.size is not None or images.shape[1:3] == (PREVIEW_EDGE, PREVIEW_EDGE)
-        return texture_features(images) if there else features_of(self.model, latents, self.state.noise_seed)
+    def _wishes(self, space: FeatureSpace, here: Array | None, rng: np.random.Generator) -> Latents:
+        """Coordinates of what may be in mind: anything that the model makes, until a pick or a place to begin at tells."""
+        comparisons, landed = self.state.comparisons()
+        if not comparisons and not landed:
+            return space.points
+        return believe(space, comparisons, here if landed else None).draw(DRAWS, rng)
 
-    def _features_here(self) -> Array | None:
-        """Of the texture where the search stands; None at the beginning, where none was chosen."""
-        center = np.asarray(self.state.node.center)
-        if self.state.node.parent < 0 and not center.any():
-            return None
-        return features_of(self.model, center[None], self.state.noise_seed)[0]
+    def _features(self, images: Array) -> Array:
+        """Of pictures of the model's own size as they are; of those of any size by previews' size, the mean of up to four pieces."""
+        edge = min(images.shape[1:3])
+        if self.model.info.size is not None or edge <= PREVIEW_EDGE:
+            return texture_features(images)
+        starts = (0, PREVIEW_EDGE) if edge >= 2 * PREVIEW_EDGE else (0,)
+        pieces = [texture_features(images[:, y : y + PREVIEW_EDGE, x : x + PREVIEW_EDGE]) for y in starts for x in starts]
+        return np.mean(pieces, axis=0)
 
     def latents(self) -> Latents:
         """Where this place's candidates lie, (samples, dim), without making their pictures."""
