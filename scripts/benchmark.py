@@ -1,6 +1,6 @@
 """Times what a user waits for, beside named peers and floors, in one run: medians, and ratios that hold when the machine is busy.
 
-    python scripts/benchmark.py [--json] [--quick] [--only generation mssim clustering step sequence]
+    python scripts/benchmark.py [--json] [--quick] [--only generation mssim clustering step sequence export]
 
 Peers are optional (pip install 'washi-latent[benchmark]'); one that is not installed is said and left out. A floor is what the
 operations and bytes alone would take at this machine's own matrix-product rate and copy bandwidth, measured in the same run.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+from benchmark_export import export
 
 from washi_latent.core import Search, SearchSettings, WashiError, choose_representatives, interpolate, load_model, mssim_matrix
 from washi_latent.core.models import TextureModel
@@ -173,6 +175,22 @@ def generation(machine: dict[str, float], quick: bool) -> list[Row]:
     return rows
 
 
+def memory(_machine: dict[str, float], quick: bool) -> list[Row]:
+    rows: list[Row] = []
+    for edge in (1024,) if quick else (1024, 4096):
+        code = f"from washi_latent.core import load_model; import numpy as np; load_model('washi-sheet').generate(np.zeros(100), {edge}); {_PEAK}"
+        done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[1], capture_output=True, text=True, check=False)
+        if done.returncode:
+            rows.append({"what": f"{edge}x{edge} of washi-sheet, memory", "note": done.stderr.strip().splitlines()[-1]})
+        else:
+            peak = int(done.stdout) / 2**30
+            rows.append({"what": f"{edge}x{edge} of washi-sheet, peak memory of the process", "gigabytes": peak, "note": f"{peak:.2f} GiB"})
+    return rows
+
+
+_PEAK = "import resource, sys; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024))"
+
+
 def _operations(model: TextureModel) -> float:
     """Floating-point operations of one pixel."""
     if model.info.architecture == "dcgan":
@@ -253,10 +271,12 @@ def _seconds(value: float | None) -> str:
 
 SECTIONS: dict[str, Callable[[dict[str, float], bool], list[Row]]] = {
     "generation": generation,
+    "memory": memory,
     "mssim": mssim,
     "clustering": clustering,
     "step": step,
     "sequence": sequence,
+    "export": export,
 }
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +119,23 @@ def models_folder(small_bundle: ModelInfo, monkeypatch: pytest.MonkeyPatch) -> P
     """The small model's folder, where commands find it by name."""
     monkeypatch.setenv("WASHI_LATENT_MODELS", str(small_bundle.folder.parent))
     return small_bundle.folder.parent
+
+
+@pytest.fixture
+def both_models(model: TextureModel, sheet_model: TextureModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands, and processes that they start, find the small model and the small sheet model by name."""
+    monkeypatch.setenv("WASHI_LATENT_MODELS", os.pathsep.join(str(m.info.folder.parent) for m in (model, sheet_model)))
+
+
+@pytest.fixture
+def washi(models_folder: Path) -> Iterator[object]:
+    """The extension in a fresh Blender file: the settings of a scene in which nothing was searched yet."""
+    bpy = pytest.importorskip("bpy")
+    import washi_latent
+
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    washi_latent.register()
+    bpy.context.scene.washi.model = "small-64"
+    yield bpy.context.scene.washi
+    washi_latent.unregister()
+    bpy.ops.wm.read_factory_settings(use_empty=True)

@@ -21,10 +21,8 @@ from .core.errors import WashiError
 if TYPE_CHECKING:
     import numpy as np
 
-    from .core.models import TextureModel
+    from .core.models import ModelInfo, TextureModel
     from .core.search import Candidates, Search
-
-SESSION_VERSION = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
             "washi-latent sequence --from search/session.json --ends start end --count 12 --out panels",
         )
     )
+    _export(_command(commands, "export", _run_export, "make textures by the thousand from a recipe", "washi-latent export recipe.toml --out textures --jobs 2"))
     _synthesize(
         _command(
             commands, "synthesize", _run_synthesize, "simulate a sheet of washi", "washi-latent synthesize --kind unryu --size 1024 --seed 3 --out sheet.png"
@@ -121,7 +120,7 @@ def _explore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same search (default 0)")
     parser.add_argument("--samples", type=int, help="textures a step (default 50)")
     parser.add_argument("--representatives", type=int, help="how many of them are shown (default 8)")
-    parser.add_argument("--method", help="how they are chosen: coverage, medoids, paper, random (default coverage)")
+    parser.add_argument("--method", help="how they are chosen: preference (learns from the picks), coverage, medoids, paper, random (default preference)")
     parser.add_argument("--radius", type=float, help="how far the light reaches (r)")
     parser.add_argument("--angle", type=float, metavar="DEGREES", help="mean angle to the last step's direction, in place of --concentration")
     parser.add_argument("--concentration", type=float, help="how narrow the light is (kappa)")
@@ -155,6 +154,19 @@ def _sequence(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print what the sequence is like as JSON")
 
 
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="a TOML file; docs/export.md says what it holds")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="for the textures; what is there already is not made again")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, which share this machine's cores (default 1)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="run on a Dask cluster, such as tcp://farm:8786, instead")
+    parser.add_argument("--shard", type=_shard, metavar="I/N", help="make the share I of N only, for a farm's task array")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--verify", action="store_true", help="check the folder instead of writing to it; exit code 1 where something is wrong")
+    instead.add_argument("--dry-run", action="store_true", help="say what would be made, its disk and its time, instead of writing")
+    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+
+
 def _model_options(parser: argparse.ArgumentParser) -> None:
     from .core.models import DEFAULT_MODEL
 
@@ -183,6 +195,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="stop after so many minutes")
     parser.add_argument("--seed", type=int, default=0, help="of weights and order (default 0)")
     parser.add_argument("--restart", action="store_true", help="start anew instead of going on from the last checkpoint")
+    parser.add_argument("--begin-with", metavar="MODEL", help="a sheet model whose weights to begin with (--kind sheet)")
     parser.add_argument("--threads", type=int, help="processor threads to use")
 
 
@@ -197,6 +210,13 @@ def _numbers(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 2,0,5") from error
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count) <= 1_000_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share such as 2/8")
+    return int(index), int(count)
 
 
 # models
@@ -255,7 +275,7 @@ def _run_explore(arguments: argparse.Namespace) -> int:
         began = time.perf_counter()
         candidates = search.sample()
         index = _choice(arguments, candidates, target, step)
-        _write_step(folder, start + step + 1, candidates, index)
+        _write_step(folder, start + step + 1, candidates, index, search.model.info)
         search.pick(index)
         print(f"step {start + step + 1}: picked texture {index} of {len(candidates.latents)} ({time.perf_counter() - began:.1f} s)", file=sys.stderr)
         _say(candidates.representatives.message)
@@ -270,12 +290,12 @@ def _run_explore(arguments: argparse.Namespace) -> int:
 
 def _search(arguments: argparse.Namespace) -> Search:
     from .core.search import Search, SearchSettings, default_settings
+    from .core.sessions import read_session
     from .core.sphere import concentration_for_angle
 
     if arguments.session:
-        state, size, name = _read_session(arguments.session)
-        model = _load(arguments, name)
-        return Search(model, state=state, size=arguments.size or size)
+        session = read_session(arguments.session)
+        return Search(_load(arguments, session.model), state=session.state, size=arguments.size or session.size)
     model = _load(arguments)
     first, after = default_settings(model)
     given = {
@@ -308,24 +328,24 @@ def _choice(arguments: argparse.Namespace, candidates: Candidates, target: np.nd
     return int(shown[position])
 
 
-def _write_step(folder: Path, number: int, candidates: Candidates, picked: int) -> None:
+def _write_step(folder: Path, number: int, candidates: Candidates, picked: int, info: ModelInfo) -> None:
     from .core.images import contact_sheet, write_png
+    from .core.light import lit
 
+    pictures = lit(candidates.images, info)
     shown = [int(i) for i in candidates.representatives.indices]
     place = {index: position for position, index in enumerate(shown)}
     labels = [f"{i}" + (f"  shown as {place[i]}" if i in place else "") for i in range(len(candidates.images))]
     order = [picked] if picked not in place else []
     write_png(
         folder / f"step-{number:02d}-candidates.png",
-        contact_sheet(candidates.images, labels, columns=10, tile=112, marked=shown, title=f"Step {number}: all candidates; framed: those that are shown"),
+        contact_sheet(pictures, labels, columns=10, tile=112, marked=shown, title=f"Step {number}: all candidates; framed: those that are shown"),
     )
     names = [f"{place.get(i, '-')}: texture {i}" + (", picked" if i == picked else "") for i in [*shown, *order]]
     marked = [i for i, index in enumerate([*shown, *order]) if index == picked]
     write_png(
         folder / f"step-{number:02d}-representatives.png",
-        contact_sheet(
-            candidates.images[[*shown, *order]], names, columns=4, tile=192, marked=marked, title=f"Step {number}: representatives; framed: the pick"
-        ),
+        contact_sheet(pictures[[*shown, *order]], names, columns=4, tile=192, marked=marked, title=f"Step {number}: representatives; framed: the pick"),
     )
 
 
@@ -341,6 +361,7 @@ def _write_find(folder: Path, search: Search) -> None:
 
 def _write_session(path: Path, search: Search, size: int | None) -> None:
     from .core.images import write_json
+    from .core.sessions import SESSION_VERSION
 
     model = {"name": search.model.info.name, "generator": search.model.info.files["generator.onnx"][0] if "generator.onnx" in search.model.info.files else None}
     write_json(
@@ -353,25 +374,6 @@ def _write_session(path: Path, search: Search, size: int | None) -> None:
             "search": json.loads(search.state.to_json()),
         },
     )
-
-
-def _read_session(path: str) -> tuple[Any, int | None, str]:
-    from .core.search import state_from_dict
-
-    try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-        if value["session_version"] != SESSION_VERSION:
-            raise WashiError(f"{path} was saved in version {value['session_version']!r} and this program reads {SESSION_VERSION}: update Washi Latent")
-        size, name = value["size"], value["model"]["name"]
-        if not (size is None or type(size) is int) or not isinstance(name, str):
-            raise TypeError("size or name")
-        return state_from_dict(value["search"]), size, name
-    except OSError as error:
-        raise WashiError(f"the session {path} can't be read: give the session.json that explore wrote") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        if isinstance(error, WashiError):
-            raise
-        raise WashiError(f"{path} is not a session: give the session.json that explore wrote") from error
 
 
 def _load(arguments: argparse.Namespace, name: str | None = None) -> TextureModel:
@@ -387,20 +389,22 @@ def _load(arguments: argparse.Namespace, name: str | None = None) -> TextureMode
 
 def _run_sequence(arguments: argparse.Namespace) -> int:
     from .core.images import contact_sheet, make_folder, rgb, write_json, write_png
+    from .core.light import lit
     from .core.sequence import interpolate
+    from .core.sessions import place_of, read_session
 
     if arguments.count < 3:
         raise WashiError(f"{arguments.count} textures leave nothing between the ends: ask for 3 or more")
-    sessions = [_read_session(path) for path in arguments.sessions]
-    if len({name for _, _, name in sessions}) > 1:
+    sessions = [read_session(path) for path in arguments.sessions]
+    if len({session.model for session in sessions}) > 1:
         raise WashiError("the sessions were made with different models: take both ends from searches of one model")
-    if len({state.noise_seed for state, _, _ in sessions}) > 1:
+    if len({session.state.noise_seed for session in sessions}) > 1:
         raise WashiError("the sessions show different sheets (noise seeds): take both ends from searches with one noise seed")
-    model = _load(arguments, sessions[0][2])
-    ends = [_end(state, name) for state, name in zip(_spread_sessions([s for s, _, _ in sessions], len(arguments.ends)), arguments.ends, strict=True)]
+    model = _load(arguments, sessions[0].model)
+    ends = [place_of(state, name) for state, name in zip(_spread_sessions([s.state for s in sessions], len(arguments.ends)), arguments.ends, strict=True)]
     if len(ends) < 2:
         raise WashiError("a sequence needs two ends: give two or more, such as --ends start end")
-    size = arguments.size or sessions[0][1]
+    size = arguments.size or sessions[0].size
     folder = make_folder(arguments.out)
     sequence = interpolate(
         model,
@@ -411,25 +415,26 @@ def _run_sequence(arguments: argparse.Namespace) -> int:
         arguments.path,
         between=ends[1:-1],
         size=size,
-        seed=sessions[0][0].noise_seed,
+        seed=sessions[0].state.noise_seed,
         progress=_bar("sequence"),
     )
     for i, image in enumerate(sequence.images):
         provenance = {
             "model": model.info.name,
             "latent": sequence.latents[i].tolist(),
-            "seed": sessions[0][0].noise_seed,
+            "seed": sessions[0].state.noise_seed,
             "position": float(sequence.positions[i]),
             "version": __version__,
         }
         write_png(folder / f"texture-{i:03d}.png", rgb(image), provenance)
     labels = [f"{i}: {s:.3f}" + ("" if t == "ok" else " !") for i, (s, t) in enumerate(zip(sequence.similarities, sequence.status, strict=True))]
     write_png(
-        folder / "sequence.png", contact_sheet(sequence.images, labels, columns=6, tile=192, title="The sequence; below each texture: MSSIM to the reference")
+        folder / "sequence.png",
+        contact_sheet(lit(sequence.images, model.info), labels, columns=6, tile=192, title="The sequence; below each texture: MSSIM to the reference"),
     )
     write_json(
         folder / "sequence.json",
-        {"program": f"washi-latent {__version__}", "model": model.info.name, "size": size, "seed": sessions[0][0].noise_seed, **sequence.to_dict()},
+        {"program": f"washi-latent {__version__}", "model": model.info.name, "size": size, "seed": sessions[0].state.noise_seed, **sequence.to_dict()},
     )
     if not arguments.no_plot:
         _plot(sequence, folder / "similarity.png")
@@ -465,17 +470,71 @@ def _spread_sessions(states: list[Any], count: int) -> list[Any]:
     return states
 
 
-def _end(state: Any, name: str) -> list[float]:
-    path = state.path()
-    kept = {favourite.name: favourite.latent for favourite in state.favourites}
-    if name in kept:
-        return list(kept[name])
-    places = {"start": path[min(1, len(path) - 1)], "end": path[-1], **{str(i): index for i, index in enumerate(path)}}
-    if name not in places:
-        raise WashiError(
-            f"the session has no end {name!r}: choose start, end, a step from 0 to {len(path) - 1}, or a favourite ({', '.join(kept) or 'none kept'})"
-        )
-    return list(state.nodes[places[name]].center)
+# export
+
+
+def _run_export(arguments: argparse.Namespace) -> int:
+    from importlib.util import find_spec
+
+    from .core.export import export, plan, shard
+    from .core.recipe_reading import read_recipe
+
+    if arguments.recipe is None and not arguments.verify:
+        raise WashiError("no recipe was given: give a TOML file, such as recipe.toml, or --verify to check a folder as it is")
+    if arguments.recipe is None:
+        return _verify_export(arguments, None)
+    lacking = "" if find_spec("bpy") else "a material library is made by Blender: run blender --command washi_latent export, or leave [library] out"
+    recipe = read_recipe(arguments.recipe, no_library=lacking)
+    items = plan(recipe, _bar("plan"))
+    if arguments.verify:
+        return _verify_export(arguments, items)
+    share = shard(items, *arguments.shard) if arguments.shard else items
+    if arguments.dry_run:
+        return _dry_run(arguments, share)
+    report = export(share, arguments.out, arguments.jobs, arguments.scheduler, _bar("export"))
+    facts: dict[str, Any] = {"folder": arguments.out, **vars(report)}
+    said = f"{report.made} textures were made and {report.found} were there: {report.items} are in {arguments.out} ({_duration(report.seconds)})"
+    if recipe.library is not None and not arguments.shard:
+        from .addon.library import write_library
+
+        facts["library"] = str(write_library(recipe, items, Path(arguments.out)))
+        said += f"; the material library is {facts['library']}"
+    print(json.dumps(facts) if arguments.json else said)
+    return 0
+
+
+def _verify_export(arguments: argparse.Namespace, items: Sequence[Any] | None) -> int:
+    from .core.export import check_folder
+
+    wrong = check_folder(arguments.out, items)
+    if arguments.json:
+        print(json.dumps({"folder": arguments.out, "problems": wrong}))
+    else:
+        print("\n".join(wrong) or f"{arguments.out} is whole: every file fits its checksum")
+    return 1 if wrong else 0
+
+
+def _dry_run(arguments: argparse.Namespace, items: Sequence[Any]) -> int:
+    from .core.export import estimate
+
+    found = estimate(items, arguments.out, arguments.jobs, _bar("samples"))
+    if arguments.json:
+        print(json.dumps({"folder": arguments.out, **vars(found), "names": [item.name for item in items]}))
+        return 0
+    kinds: dict[str, int] = {}
+    for item in items:
+        name = f"{item.points}, {item.model}, {item.size[1]} x {item.size[0]}"
+        kinds[name] = kinds.get(name, 0) + 1
+    for name, count in kinds.items():
+        print(f"{count:7} textures: {name}")
+    print(f"{found.missing} of {found.items} textures are to be made: about {found.bytes / 2**20:.1f} MB and {_duration(found.seconds)}, judged by samples")
+    if found.bytes > found.free:
+        print(f"only {found.free / 2**20:.0f} MB are free there: free some space, or choose another folder", file=sys.stderr)
+    return 0
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 # synthesize, train, figures
@@ -526,6 +585,7 @@ def _run_train(arguments: argparse.Namespace) -> int:
         minutes=arguments.minutes,
         seed=arguments.seed,
         resume=not arguments.restart,
+        begin_with=arguments.begin_with,
         threads=arguments.threads,
     )
     print(f"the model {info.name} is in {info.folder}")

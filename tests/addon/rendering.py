@@ -92,13 +92,14 @@ def render(width: int, height: int = 1, engine: str = "CYCLES", samples: int = 1
         scene.eevee.taa_render_samples = samples
     scene.render.filter_size = 0.01
     scene.render.threads_mode, scene.render.threads = "FIXED", 1
-    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = width, height, 100
+    # Blender renders no less than four pixels.
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 4 * width, 4 * height, 100
     scene.view_settings.view_transform = "Raw"
     settings = scene.render.image_settings
     settings.file_format, settings.color_mode, settings.color_depth = "PNG", "RGB", "8"
     scene.render.filepath = str(Path(bpy.app.tempdir) / "washi-test.png")
     bpy.ops.render.render(write_still=True)
-    return np.asarray(Image.open(scene.render.filepath), np.float64) / 255
+    return np.asarray(Image.open(scene.render.filepath), np.float64)[2::4, 2::4] / 255
 
 
 def level_of(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -115,3 +116,16 @@ def sky(light: Sequence[float] = (1, 1, 1)) -> None:
         world.use_nodes = True
     ground = next(node for node in world.node_tree.nodes if node.type == "BACKGROUND")
     ground.inputs["Color"].default_value = (*light, 1)
+
+
+def black() -> bpy.types.Material:
+    """A material that no light leaves."""
+    material = bpy.data.materials.new("Black")
+    if bpy.app.version < (5, 0, 0):
+        material.use_nodes = True
+    tree = material.node_tree
+    end = next(node for node in tree.nodes if node.type == "OUTPUT_MATERIAL")
+    light = tree.nodes.new("ShaderNodeEmission")
+    light.inputs["Strength"].default_value = 0
+    tree.links.new(light.outputs[0], end.inputs["Surface"])
+    return material

@@ -111,19 +111,24 @@ def test_two_hundred_steps_leave_nothing_behind(washi: Any, tmp_path: Path) -> N
 
 
 def test_two_hundred_steps_take_little_room_in_the_file(washi: Any, tmp_path: Path) -> None:
-    """With 100 dimensions, as the shipped model has, and every step's settings changed."""
+    """With 100 dimensions, as the shipped model has, and what every pick teaches."""
+    import numpy as np
+
+    from washi_latent.core.preference import Seen
+
     folder = session.preferences.model_folder("washi-sheet")
     washi.model = "washi-sheet"
     session.write(bpy.context.scene, session.engine.begin(folder, 0, 0))
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "before.blend"), compress=False)
+    rng = np.random.default_rng(0)
 
     def walk(search: Any) -> None:
         for number in range(200):
-            search.pick(number % 50)
-            search.others()
+            features = rng.standard_normal((50, 24)).astype(np.float32)
+            search.pick(number % 50, seen=Seen(features, np.arange(8), features[8]))
 
     session.write(bpy.context.scene, session.engine.walk(washi.state, folder, walk))
     assert len(bpy.context.scene.washi.history) == 201
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "after.blend"), compress=False)
     grown = (tmp_path / "after.blend").stat().st_size - (tmp_path / "before.blend").stat().st_size
-    assert 200 * 100 * 8 < grown < 300_000
+    assert 200 * 100 * 4 < grown < 300_000

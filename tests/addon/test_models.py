@@ -60,6 +60,22 @@ def test_a_damaged_bundle_is_refused_and_leaves_nothing(washi: Any, mine: Path, 
     assert washi.model == "small-64"
 
 
+def test_a_search_whose_model_went_away_says_so(washi: Any, mine: Path, models_folder: Path, tmp_path: Path) -> None:
+    bpy.ops.washi.add_model(filepath=str(renamed(models_folder / "small-64", tmp_path / "my-own")))
+    bpy.ops.washi.explore()
+    bpy.ops.washi.pick(index=1)
+    bpy.ops.washi.keep(name="Moss")
+    state = washi.state
+    shutil.rmtree(mine / "my-own")
+    preferences.refresh_models()
+    session.engine.forget_models()
+    for gesture in (bpy.ops.washi.back, bpy.ops.washi.explore, bpy.ops.washi.others, lambda: bpy.ops.washi.apply(favourite="Moss")):
+        with pytest.raises(RuntimeError, match="not here: add it"):
+            gesture()
+    washi.samples = 20
+    assert washi.state == state
+
+
 def test_a_model_that_is_not_here_is_not_chosen(washi: Any) -> None:
     with pytest.raises(RuntimeError, match="no such model here: add it"):
         bpy.ops.washi.choose_model(name="gone")

@@ -19,7 +19,7 @@ from washi_latent.addon import translations
 from washi_latent.addon.japanese import JAPANESE
 
 ADDON = Path(washi_latent.addon.__file__).parent
-SHOWN = {"MESSAGE", "sentence", "pgettext_iface", "pgettext_rpt", "pgettext_tip", "pgettext_data", "WashiError"}
+SHOWN = {"MESSAGE", "sentence", "pgettext_iface", "pgettext_rpt", "pgettext_tip", "pgettext_data", "WashiError", "refused"}
 """Functions whose first argument is read by an artist."""
 
 

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from washi_latent.core import Cancelled, Search, SearchSettings, SearchState, TextureModel, WashiError, pack_state, rank_by_picture, unpack_state
-from washi_latent.core.search import candidate_latents, compared
+from washi_latent.core.search import SEARCH_METHODS, candidate_latents, compared, similarities
+from washi_latent.core.similarity import mssim_matrix
 
-FEW = SearchSettings(radius=2.0, samples=9, representatives=4)
+FEW = SearchSettings(radius=2.0, samples=9, representatives=4, method="coverage")
+LEARNING = SearchSettings(radius=2.0, samples=9, representatives=4)
 
 
 def start(model: TextureModel, **changes: object) -> Search:
@@ -22,7 +24,7 @@ def start(model: TextureModel, **changes: object) -> Search:
 
 
 def test_a_pick_steps_to_the_point_that_made_it(model: TextureModel) -> None:
-    search = start(model, settings=SearchSettings(radius=2, samples=9, representatives=4, shell=False))
+    search = start(model, settings=SearchSettings(radius=2, samples=9, representatives=4, method="coverage", shell=False))
     candidates = search.sample()
     np.testing.assert_allclose(np.linalg.norm(candidates.latents, axis=1), 2, atol=1e-9)
     state = search.pick(5)
@@ -43,13 +45,15 @@ def test_a_part_of_the_step_or_beyond_it(model: TextureModel, step: float) -> No
 def test_candidates_lie_on_their_sphere_or_on_the_shell(seed: int, radius: float, kappa: float, shell: bool) -> None:
     rng = np.random.default_rng(seed)
     center, direction = rng.normal(size=DIM), rng.normal(size=DIM)
-    points = candidate_latents(center, direction, SearchSettings(radius=radius, concentration=kappa, samples=6, representatives=1, shell=shell), rng, 10.0)
+    points = candidate_latents(
+        center, direction, SearchSettings(radius=radius, concentration=kappa, samples=6, representatives=1, method="coverage", shell=shell), rng, 10.0
+    )
     distances = np.linalg.norm(points if shell else points - center, axis=1)
-    np.testing.assert_allclose(distances, 10.0 if shell else radius, rtol=1e-9)
+    np.testing.assert_allclose(distances, 10.0 if shell else radius, rtol=1e-6, atol=1e-6)
 
 
 def test_the_light_points_where_the_last_step_went(model: TextureModel) -> None:
-    narrow = SearchSettings(radius=1, concentration=1e6, samples=6, representatives=2, shell=False)
+    narrow = SearchSettings(radius=1, concentration=1e6, samples=6, representatives=2, method="coverage", shell=False)
     search = start(model)
     search.pick(2, narrow)
     ways = search.sample().latents - np.asarray(search.state.node.center)
@@ -311,3 +315,20 @@ def test_a_cancelled_look_ends_at_once_and_leaves_the_search_as_it_was(model: Te
     shares: list[float] = []
     assert len(search.sample(shares.append).latents) == 50
     assert shares == sorted(shares)
+
+
+def test_a_thousand_candidates_are_compared_through_references(model: TextureModel) -> None:
+    """The estimate of all pairs orders them as MSSIM does."""
+    images = model.generate(np.random.default_rng(0).normal(size=(210, DIM)))
+    estimated, exact = similarities(images), mssim_matrix(images)
+    assert estimated.shape == (210, 210)
+    np.testing.assert_array_equal(np.diag(estimated), 1)
+    off = ~np.eye(210, dtype=bool)
+    assert np.corrcoef(estimated[off], exact[off])[0, 1] > 0.7
+    np.testing.assert_array_equal(similarities(images[:20]), mssim_matrix(images[:20]))
+
+
+@pytest.mark.parametrize("method", SEARCH_METHODS)
+def test_every_method_shows_as_many_as_are_asked_for(model: TextureModel, method: str) -> None:
+    search = Search(model, settings=SearchSettings(samples=220, representatives=7, method=method))  # type: ignore[arg-type]
+    assert len(set(search.sample().representatives.indices.tolist())) == 7

@@ -46,6 +46,27 @@ def test_even_spacing_makes_neighbours_equally_different(model: TextureModel) ->
     assert np.median(ratios) <= 1.1
 
 
+class Leap:
+    """A model that is all but still nearly everywhere, and changes within a thousandth of the way."""
+
+    latent_dim = DIM
+
+    def __init__(self, model: TextureModel) -> None:
+        self.info, self._ends = model.info, model.generate(np.stack([np.full(DIM, -0.6), np.full(DIM, 0.6)]))
+
+    def generate(self, latents, size=None, seed=0, progress=None):
+        place = np.atleast_2d(np.asarray(latents, np.float64))[:, 0]
+        share = (0.02 * place + 0.49 * (1 + np.tanh((place - 0.337) * 3000)))[:, None, None, None]
+        return ((1 - share) * self._ends[0] + share * self._ends[1]).astype(np.float32)
+
+
+def test_even_spacing_finds_a_change_within_a_thousandth_of_the_way(model: TextureModel) -> None:
+    start, end = np.zeros(DIM), np.eye(DIM)[0]
+    sequence = interpolate(Leap(model), start, end, 10, "even", "lerp")
+    assert (np.diff(sequence.positions) > 0).all()
+    assert sequence.metrics.neighbour_step_ratio <= 1.3
+
+
 def test_ends_are_the_ends(model: TextureModel) -> None:
     (a, b), *_ = pairs(1)
     for path in ("slerp", "lerp"):

@@ -22,7 +22,7 @@ class Hand:
 
     def at(self, index: int) -> tuple[int, int]:
         """The middle of a thumbnail on the screen."""
-        square, region = self.gallery.layout.thumbnails[index], self.module.main_region(self.gallery.find_area())
+        square, (_, region) = self.gallery.layout.thumbnails[index], self.gallery.find()
         return region.x + square.x + square.width // 2, region.y + square.y + square.height // 2
 
     def look(self) -> Any:
@@ -35,6 +35,9 @@ class Hand:
     def sheet_is_there(self) -> bool:
         candidate = self.gallery.candidate(self.gallery.hovered)
         return any(kind == "sheet" and shown == candidate for kind, shown, _ in self.gallery._textures)
+
+    def ends_are_there(self) -> bool:
+        return sum(key[0] == "end" for key in self.gallery._textures) == 2
 
     def explore(self) -> Steps:
         """A first look, without the panel."""

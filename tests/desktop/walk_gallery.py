@@ -61,6 +61,7 @@ def walk(window: Window) -> Steps:
     yield from window.key("A", hand.at(2))
     yield from window.key("B", hand.at(5))
     yield from window.until(hand.settled, "the picture of the favourite")
+    yield from window.until(hand.ends_are_there, "the pictures of the ends")
     seen["kept"] = {**standing(), "latents": [list(hand.look().latents[hand.gallery.candidate(i)]) for i in (2, 5)]}
     yield from window.picture("2-kept")
 

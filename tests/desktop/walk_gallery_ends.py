@@ -61,7 +61,7 @@ def walk(window: Window) -> Steps:
         bpy.ops.screen.area_split(direction="VERTICAL", factor=0.4)
     yield 0.5
     yield from hand.open()
-    with bpy.context.temp_override(window=window.window, area=hand.gallery.find_area()):
+    with bpy.context.temp_override(window=window.window, area=hand.gallery.find()[0]):
         bpy.ops.screen.area_close()
     yield 0.5
     seen["area closed"] = hand.left()

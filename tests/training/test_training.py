@@ -14,13 +14,16 @@ pytest.importorskip("onnx")
 
 from PIL import Image
 
-from washi_latent.core import WashiError, load_model
+from washi_latent.core import WashiError, load_model, verify, write_bundle
+from washi_latent.core.fields import FIELD_NAMES, GATED, gate
 from washi_latent.training import TrainOptions, train
 from washi_latent.training.data import Patches, cut_patches, photograph_patches
 from washi_latent.training.dcgan import DCGANTrainer
 from washi_latent.training.evaluation import density_and_coverage, energy_distance, frechet_distance
+from washi_latent.training.export import weights_bytes
 from washi_latent.training.loop import CHECKPOINT, Schedule, load_state, run, save_state
 from washi_latent.training.sheet import RECIPE, SheetTrainer, make_pairs, recipe_vector
+from washi_latent.training.washi import fibre_tile
 
 
 @pytest.fixture
@@ -191,3 +194,40 @@ def test_a_recipe_holds_what_a_sheet_shows() -> None:
     assert vector.shape == (len(RECIPE),)
     assert np.isfinite(vector).all()
     assert vector[RECIPE.index("dye_red")] > vector[RECIPE.index("dye_blue")] > 0
+
+
+def test_pieces_appear_one_after_another_in_both_hands() -> None:
+    """The network's gates show just the pieces that the simulation's do, whole ones, more with every step of their number."""
+    pairs = make_pairs(fibre_tile(size=128), 1, 6, 1)
+    trainer = SheetTrainer(pairs, papers=40)
+    fields = torch.from_numpy(pairs.layouts[:1].astype(np.float32))
+    rank = pairs.layouts[0, FIELD_NAMES.index("rank")].astype(np.float32)
+    recipes = torch.from_numpy(pairs.recipes[:1]).repeat(5, 1)
+    dust = RECIPE.index("dust")
+    numbers = np.array([0.0, 2.0, 7.0, 15.0, 40.0])
+    recipes[:, dust] = torch.from_numpy((np.log1p(4 * numbers) - pairs.mean[dust]) / pairs.deviation[dust]).float()
+    hidden = trainer.generator._hidden(recipes, fields)[:, list(GATED).index("dust")].detach().numpy()
+    cover = pairs.layouts[0, FIELD_NAMES.index("dust")].astype(np.float32)
+    for taken, number in zip(hidden, numbers, strict=True):
+        np.testing.assert_allclose(cover - taken, cover * gate(min(number / GATED["dust"][2], 1.0), rank), atol=2e-3)
+    shown = (cover - hidden).sum((1, 2))
+    assert shown[0] == 0
+    assert (np.diff(shown) > 0).all()
+    np.testing.assert_allclose(shown[-1], cover.sum(), rtol=1e-3)
+
+
+def test_training_begins_with_a_models_weights(tmp_path: Path) -> None:
+    pairs = make_pairs(fibre_tile(size=128), 1, 6, 1)
+    first = SheetTrainer(pairs, features=8, papers=40)
+    first.step()
+    write_bundle(tmp_path / "first", _sheet_description(first.options), {"generator.safetensors": weights_bytes(first.generator)})
+    second = SheetTrainer(pairs, 1, features=8, papers=40, begin_with=verify(tmp_path / "first"))
+    for name, value in first.generator.state_dict().items():
+        assert torch.equal(value, second.generator.state_dict()[name]), name
+    with pytest.raises(WashiError, match="another shape"):
+        SheetTrainer(pairs, 1, features=16, papers=40, begin_with=verify(tmp_path / "first"))
+
+
+def _sheet_description(options: dict[str, object]) -> dict[str, object]:
+    facts = {"title": "First", "license": "CC0-1.0", "architecture": "sheet", "options": options, "latent": {"dim": 100, "prior": "normal"}}
+    return {**facts, "channels": ["red"], "size": "any", "size_multiple": 8, "tileable": True, "millimetres_per_pixel": 0.1}

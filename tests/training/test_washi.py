@@ -8,13 +8,13 @@ import pytest
 pytest.importorskip("skia")
 
 from washi_latent.core import WashiError
-from washi_latent.core.fields import FIELD_NAMES, SplatPen, draw_fields
+from washi_latent.core.fields import FIELD_NAMES, SplatPen, draw_fields, gate
+from washi_latent.core.maps import linear
 from washi_latent.training.pairs import sheet_from_fields
 from washi_latent.training.washi import (
     DYES,
     KINDS,
     FibrePen,
-    decode_srgb,
     draw_parameters,
     encode_srgb,
     fibre_tile,
@@ -85,7 +85,7 @@ def test_kubelka_munk_has_its_limits() -> None:
 
 def test_srgb_goes_there_and_back() -> None:
     x = np.linspace(0, 1, 100)
-    np.testing.assert_allclose(decode_srgb(encode_srgb(x)), x, atol=1e-6)
+    np.testing.assert_allclose(linear(encode_srgb(x)), x, atol=1e-6)
     assert encode_srgb(0.214)[()] == pytest.approx(0.5, abs=2e-3)
 
 
@@ -130,3 +130,14 @@ def test_bad_input_is_refused(arguments: tuple[str, int, int, float]) -> None:
     with pytest.raises(WashiError) as caught:
         synthesize(*arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_one_piece_cuts_no_hole_into_another() -> None:
+    """A leaf shows whole where metal dust that does not show lies on it."""
+    fields = dict(zip(FIELD_NAMES, draw_fields(256, 256, 3, fibre_tile(size=128)), strict=True))
+    inside = (fields["leaves"] > 0.5) & (fields["dust"] > 0.3)
+    assert inside.any()
+    everywhere = gate(1.0, fields["rank"])
+    assert (fields["leaves"] * everywhere)[inside].min() > 0.5
+    alone = fields["rank"][(fields["leaves"] > 0.5) & (fields["dust"] == 0) & (fields["flakes"] == 0)].max()
+    assert (fields["leaves"] * gate(float(alone), fields["rank"]))[inside].min() > 0.5

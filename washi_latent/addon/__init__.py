@@ -20,6 +20,14 @@ def _before_load(_: object) -> None:
     session.forget()
 
 
+def _at_exit() -> None:
+    """Still enabled when Python ends: the bpy module, which would then never end; or a Blender whose data are gone already."""
+    if bpy.app.module:
+        unregister()
+    else:
+        jobs.jobs.end_threads()
+
+
 def register() -> None:
     """Tell Blender of everything."""
     for one in CLASSES:
@@ -28,15 +36,14 @@ def register() -> None:
     previews.register()
     translations.register()
     bpy.app.handlers.load_pre.append(_before_load)
-    # Blender disables its extensions when it quits; the bpy module does not, and may then never end.
-    atexit.register(unregister)
+    atexit.register(_at_exit)
 
 
 def unregister() -> None:
     """Leave nothing behind."""
     gallery.close()
     jobs.jobs.close()
-    atexit.unregister(unregister)
+    atexit.unregister(_at_exit)
     bpy.app.handlers.load_pre.remove(_before_load)
     strip.forget()
     session.forget()

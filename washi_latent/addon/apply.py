@@ -10,15 +10,15 @@ import json
 import math
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import bpy
 
-from ..core.errors import WashiError
-from .materials import PROVENANCE, Nodes, PaperImages, PaperOptions, build, image_sockets, new_image, unused_maps
+from .materials import PROVENANCE, Nodes, PaperImages, PaperOptions, build, image_sockets, new_image, refused, unused_maps
 
 Store = Literal["PACKED", "FILES"]
 CARRIERS = frozenset({"MESH", "CURVE", "SURFACE", "META", "FONT", "CURVES", "POINTCLOUD"})
@@ -45,6 +45,21 @@ class Applied:
     note: str | None = None
 
 
+@contextmanager
+def all_or_nothing() -> Iterator[None]:
+    """If the rest fails, the materials and pictures that it has made go again."""
+    kinds = (bpy.data.materials, bpy.data.images)
+    before = {one for kind in kinds for one in kind}
+    try:
+        yield
+    except BaseException:
+        for kind in kinds:
+            for one in [one for one in kind if one not in before]:
+                kind.remove(one)
+        raise
+
+
+@all_or_nothing()
 def apply_sheet(
     sheet: Sheet,
     name: str,
@@ -68,21 +83,27 @@ def apply_sheet(
     """
     chosen = options or PaperOptions()
     targets = carriers(objects)
-    material = _editable(into) if into is not None else own_material(name, sheet.provenance)
-    scale, metre = tiles_per_unit(sheet.tile_mm, targets, chosen), units_per_metre()
+    scale = tiles_per_unit(sheet.tile_mm, targets, chosen)
     store, note = possible_store(store)
-    fill(material, sheet, chosen, scale, metre, store)
+    there = _editable(into) if into is not None else None
+    images = load_maps(sheet.files, into or name, chosen, store)
+    material = there or own_material(name, sheet.provenance)
+    fill(material, sheet, chosen, scale, images)
     for target in targets:
         assign(target, material, new_slot)
     return Applied(material.name, note)
 
 
-def fill(material: bpy.types.Material, sheet: Sheet, options: PaperOptions, scale: tuple[float, float, float], metre: float, store: Store) -> None:
+def fill(material: bpy.types.Material, sheet: Sheet, options: PaperOptions, scale: tuple[float, float, float], images: Mapping[str, bpy.types.Image]) -> None:
     """Replace a material's content by a texture; pictures of ours that nobody uses any more go."""
     before = own_images(material)
-    images = load_maps(sheet.files, material.name, options, store)
-    build(material, options, scale, metre, lambda add, vector: _sockets(add, vector, images, options))
+    build(material, options, scale, units_per_metre(), lambda add, vector: _sockets(add, vector, images, options))
     remember(material, {**sheet.provenance, "tile_mm": sheet.tile_mm})
+    take_over(material, before, images)
+
+
+def take_over(material: bpy.types.Material, before: Iterable[bpy.types.Image], images: Mapping[str, bpy.types.Image]) -> None:
+    """The pictures of before go where nobody uses them, and the new ones take their names."""
     discard_images(before)
     for key, image in images.items():
         image.name = f"{material.name} {key}"
@@ -107,8 +128,8 @@ def carriers(names: Iterable[str]) -> list[bpy.types.Object]:
     able = [thing for thing in found if thing.is_editable and thing.data.is_editable]
     if wanted and not able:
         if found:
-            raise WashiError("the selected objects belong to another file: make them local, or use library overrides")
-        raise WashiError("none of the selected objects shows a surface: select a mesh, a curve or a text")
+            raise refused("the selected objects belong to another file: make them local, or use library overrides")
+        raise refused("none of the selected objects shows a surface: select a mesh, a curve or a text")
     return able
 
 
@@ -136,7 +157,7 @@ def tiles_per_unit(tile_mm: float, objects: Sequence[bpy.types.Object], options:
         WashiError: no size, no UV map.
     """
     if not (math.isfinite(tile_mm) and tile_mm > 0):
-        raise WashiError(f"a tile of {tile_mm} mm makes no sense: generate the texture again")
+        raise refused(f"a tile of {tile_mm} mm makes no sense: generate the texture again")
     tile = tile_mm / 1000 * units_per_metre()
     if options.coordinates == "OBJECT":
         return (1 / tile, 1 / tile, 1 / tile)
@@ -164,7 +185,7 @@ def _triangles(thing: bpy.types.Object) -> tuple[Any, Any]:
         thing.update_from_editmode()
     layer = mesh.uv_layers.active if thing.type == "MESH" else None
     if layer is None or not mesh.polygons:
-        raise WashiError(f"{thing.name} has no UV map: unwrap it, or choose object coordinates")
+        raise refused(f"{thing.name} has no UV map: unwrap it, or choose object coordinates")
     mesh.calc_loop_triangles()
     corners = np.empty((len(mesh.loop_triangles), 3), np.int32)
     mesh.loop_triangles.foreach_get("loops", corners.ravel())
@@ -190,21 +211,18 @@ def own_material(name: str, provenance: Mapping[str, Any]) -> bpy.types.Material
 
 
 def _same_texture(material: bpy.types.Material, provenance: Mapping[str, Any]) -> bool:
-    try:
-        known = provenance_of(material)
-    except WashiError:
-        return False
-    return all(known.get(key) == provenance.get(key) for key in ("model", "latent", "seed"))
+    known = _record(material)
+    return known is not None and all(known.get(key) == provenance.get(key) for key in ("model", "latent", "seed"))
 
 
 def _editable(name: str) -> bpy.types.Material:
     material = bpy.data.materials.get(name)
     if material is None:
-        raise WashiError(f"there is no material {name!r} any more: choose another")
+        raise refused(f"there is no material {name!r} any more: choose another")
     if not material.is_editable:
-        raise WashiError(f"the material {name!r} belongs to another file: make it local first")
+        raise refused(f"the material {name!r} belongs to another file: make it local first")
     if material.is_grease_pencil:
-        raise WashiError(f"the material {name!r} is for Grease Pencil: choose a surface's material")
+        raise refused(f"the material {name!r} is for Grease Pencil: choose a surface's material")
     return material
 
 
@@ -219,17 +237,13 @@ def load_maps(files: Mapping[str, Path], name: str, options: PaperOptions, store
     """An image datablock for every map that the options show; without a `store` the files stay where they are."""
     used = {key: Path(path) for key, path in files.items() if key not in unused_maps(options)}
     if COLOR not in used:
-        raise WashiError("the texture has no colour: generate it again")
+        raise refused("the texture has no colour: generate it again")
     made: dict[str, bpy.types.Image] = {}
-    try:
-        for key, path in used.items():
-            place = keep_file(path, f"{name}_{key}") if store == "FILES" else path
-            made[key] = new_image(place, key == COLOR, store == "PACKED")
-            if store != "PACKED" and bpy.data.filepath:
-                made[key].filepath = bpy.path.relpath(str(place))
-    except WashiError:
-        discard_images(made.values())
-        raise
+    for key, path in used.items():
+        place = keep_file(path, f"{name}_{key}") if store == "FILES" else path
+        made[key] = new_image(place, key == COLOR, store == "PACKED")
+        if store != "PACKED" and bpy.data.filepath:
+            made[key].filepath = bpy.path.relpath(str(place))
     return made
 
 
@@ -255,7 +269,7 @@ def textures_folder() -> Path:
         WashiError: the file was never saved, so that there is no place beside it.
     """
     if not bpy.data.filepath:
-        raise WashiError("the pictures lie in a folder beside the file: save the file first")
+        raise refused("the pictures lie in a folder beside the file: save the file first")
     return Path(bpy.data.filepath).parent / "textures"
 
 
@@ -291,18 +305,23 @@ def provenance_of(material: bpy.types.Material) -> dict[str, Any]:
     Raises:
         WashiError: it isn't one of ours, or its record is damaged.
     """
-    text = material.get(PROVENANCE)
-    if not isinstance(text, str):
-        raise WashiError(f"{material.name} was not made by Washi Latent: choose a material that was")
+    known = _record(material)
+    if known is None and PROVENANCE in material:
+        raise refused(f"the record of how {material.name} was made is damaged: apply a texture to it again")
+    if known is None:
+        raise refused(f"{material.name} was not made by Washi Latent: choose a material that was")
+    return known
+
+
+def _record(material: bpy.types.Material) -> dict[str, Any] | None:
+    """What made it, or None where that isn't known whole."""
     try:
-        known = json.loads(text)
+        known = json.loads(material[PROVENANCE])
         latent = [float(x) for x in known["latent"]]
-        whole = isinstance(known["model"], str) and latent and all(map(math.isfinite, latent)) and isinstance(known["seed"], int)
-        if not whole or "size" not in known or "version" not in known:
-            raise ValueError(text)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise WashiError(f"the record of how {material.name} was made is damaged: apply a texture to it again") from error
-    return {**known, "latent": latent}
+        whole = isinstance(known["model"], str) and bool(latent) and all(map(math.isfinite, latent)) and isinstance(known["seed"], int)
+        return {**known, "latent": latent} if whole and {"size", "version"} <= known.keys() else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 # Assets
@@ -346,9 +365,8 @@ def mark_asset(material_name: str, catalogue: str = "", preview: bytes | None = 
 
 
 def _describe(material: bpy.types.Material, data: bpy.types.AssetMetaData) -> None:
-    try:
-        known = provenance_of(material)
-    except WashiError:
+    known = _record(material)
+    if known is None:
         return
     data.description = f"Washi Latent {known['version']}: {known['model']}, seed {known['seed']}"
     for tag in {"washi", known["model"]} - {tag.name for tag in data.tags}:
@@ -399,10 +417,10 @@ def _catalogue(file: Path, path: str) -> str:
     try:
         text = file.read_text(encoding="utf-8") if file.exists() else _HEADER
     except (OSError, UnicodeDecodeError) as error:
-        raise WashiError(f"{file} can't be read: repair or remove it, then mark the asset again") from error
+        raise refused(f"{file} can't be read: repair or remove it, then mark the asset again") from error
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if "VERSION 1" not in lines[:1]:
-        raise WashiError(f"{file} is of a version that is not known: move it away, then mark the asset again")
+        raise refused(f"{file} is of a version that is not known: move it away, then mark the asset again")
     for line in lines[1:]:
         parts = line.split(":")
         if len(parts) >= 2 and parts[1] == path:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import struct
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..core.models import ModelInfo, TextureModel
+    from ..core.preference import Seen
     from ..core.progress import Progress
     from ..core.search import Search, SearchState
     from ..core.sheets import Atlas
@@ -108,8 +111,8 @@ def place(packed: str) -> Place | None:
     try:
         value = json.loads(packed)
         nodes, count = value["nodes"], len(value["nodes"])
-        centers = _rows(value["centers"], count)
-        kept = _rows(value["kept"], len(value["favourites"]))
+        centers = _rows(value["centers"], count, value["numbers"])
+        kept = _rows(value["kept"], len(value["favourites"]), value["numbers"])
         current = int(value["current"])
         parent, _, draw, _, index = nodes[current]
         settings = dict(value["settings"][index])
@@ -117,15 +120,28 @@ def place(packed: str) -> Place | None:
         shown = {name: setting for name, setting in settings.items() if name != "step"}
         toward = tuple(pair for pair in zip(value["favourites"], kept, strict=True) if settings["direction"] == f"favourite:{pair[0]}")
         before = centers[parent] if parent >= 0 else b""
-        key = (value["model"], value["seed"], value["noise_seed"], current, draw, centers[current], before, json.dumps(shown), toward)
         parents = tuple(int(node[0]) for node in nodes)
+        learned = _digest(value["comparisons"], parents, current)
+        key = (value["model"], value["seed"], value["noise_seed"], current, draw, centers[current], before, json.dumps(shown), toward, learned)
         return Place(value["model"], parents, centers, current, tuple(value["trail"]), tuple(value["favourites"]), kept, settings, key)
     except (ValueError, KeyError, TypeError, IndexError, RecursionError):
         return None
 
 
-def _rows(text: str, count: int) -> tuple[bytes, ...]:
+def _digest(comparisons: Sequence[Any], parents: Sequence[int], current: int) -> str:
+    """A digest of what was chosen on the way to a node: the next representatives depend on it."""
+    whole = hashlib.sha256()
+    while current >= 0:
+        whole.update(json.dumps([parents[current], comparisons[current]]).encode())
+        current = parents[current]
+    return whole.hexdigest()
+
+
+def _rows(text: str, count: int, numbers: str) -> tuple[bytes, ...]:
+    """Packed latents: rows of doubles, whatever numbers they were saved as."""
     flat = base64.b64decode(text)
+    if numbers == "<f4":
+        flat = array("d", array("f", flat)).tobytes()
     size = len(flat) // max(1, count)
     return tuple(flat[i * size : (i + 1) * size] for i in range(count))
 
@@ -282,12 +298,12 @@ def walk(packed: str, folder: str, gesture: Callable[[Search], Any]) -> str:
     return after
 
 
-def pick(search: Search, index: int) -> None:
-    """Pick a candidate; what was chosen for the first look goes on, only nearer around the pick."""
+def pick(search: Search, index: int, seen: Seen | None = None) -> None:
+    """Pick a candidate, of what was seen; what was chosen for the first look goes on, only nearer around the pick."""
     node, after = search.state.node, search.settings_after
     assert after is not None
     nearer = replace(node.settings, radius=after.radius, concentration=after.concentration, direction=after.direction)
-    search.pick(index, nearer if node.parent < 0 and node.settings.direction == "last" else None)
+    search.pick(index, nearer if node.parent < 0 and node.settings.direction == "last" else None, seen)
 
 
 def keep(search: Search, name: str, index: int = -1) -> None:
@@ -382,7 +398,7 @@ class Look:
         key: of the place.
         pictures: (N, EDGE, EDGE, 4) uint8, rows from the bottom up as Blender keeps them.
         shown: indices of the representatives. labels: (N,) which of them stands for each. message: or None.
-        latents: (N,), packed as in `Place`.
+        latents: (N,), packed as in `Place`. seen: what a pick here teaches the search.
     """
 
     key: tuple[Any, ...]
@@ -391,6 +407,7 @@ class Look:
     labels: tuple[int, ...]
     message: str | None
     latents: tuple[bytes, ...]
+    seen: Seen | None
 
     def members(self, index: int) -> tuple[int, ...]:
         """Candidates that a representative stands for, itself first."""
@@ -415,11 +432,12 @@ def look(packed: str, folder: str, threads: int, progress: Progress) -> Look:
     chosen = found.representatives
     result = Look(
         stands.key,
-        _shown(found.images, EDGE),
+        _shown(found.images, loaded, EDGE),
         tuple(int(i) for i in chosen.indices),
         tuple(int(i) for i in chosen.labels),
         chosen.message,
         tuple(row.astype("<f8").tobytes() for row in found.latents),
+        found.seen,
     )
     while _kept and sum(one.pictures.nbytes for one in _kept.values()) + result.pictures.nbytes > _KEPT_BYTES:
         del _kept[next(iter(_kept))]
@@ -434,58 +452,47 @@ def thumbnails(packed: str, folder: str, threads: int, latents: Sequence[bytes],
     loaded, seed = model(folder, threads), noise_seed(packed)
     points = np.stack([np.frombuffer(latent, "<f8") for latent in latents])
     images = loaded.generate(points, _edge(loaded), seed, progress)
-    return dict(zip(latents, _shown(images, THUMBNAIL), strict=True))
+    return dict(zip(latents, _shown(images, loaded, THUMBNAIL), strict=True))
 
 
 def _edge(loaded: TextureModel) -> int | None:
     return EDGE if loaded.info.size is None else None
 
 
-def _shown(images: NDArray[np.float32], edge: int) -> Bytes:
-    """(N, edge, edge, 4) uint8 of (N, H, W, C), upside down for Blender."""
+def _shown(images: NDArray[np.float32], loaded: TextureModel, edge: int) -> Bytes:
+    """(N, edge, edge, 4) uint8 of textures (N, H, W, C), in light from one side, rows from the bottom up."""
+    from ..core.images import resize
+    from ..core.light import lit
+
+    seen = lit(images, loaded.info)
+    return _for_blender([one if one.shape[:2] == (edge, edge) else resize(one, edge, edge) for one in seen])
+
+
+def _for_blender(pictures: Sequence[NDArray[np.float32]]) -> Bytes:
+    """(N, H, W, 4) uint8 of pictures (H, W, 3), rows from the bottom up."""
     import numpy as np
 
-    from ..core.images import resize, rgb
-
-    result = np.full((len(images), edge, edge, 4), 255, np.uint8)
-    for target, image in zip(result, images, strict=True):
-        color = rgb(image)
-        color = color if color.shape[:2] == (edge, edge) else resize(color, edge, edge)
-        target[..., :3] = np.round(color[::-1] * 255)
+    result = np.full((len(pictures), *pictures[0].shape[:2], 4), 255, np.uint8)
+    for target, picture in zip(result, pictures, strict=True):
+        target[..., :3] = np.round(picture[::-1] * 255)
     return result
 
 
 # Pictures to find, sheets to apply
 
 
-def find(packed: str, folder: str, threads: int, picture: str | NDArray[np.float32], progress: Progress, count: int = 600) -> str:
-    """Walk to the texture that looks most like a picture, among many and then around the best; gives the search packed.
+def find(packed: str, folder: str, threads: int, picture: str | NDArray[np.float32], progress: Progress) -> str:
+    """Walk to the texture that looks most like a picture; gives the search packed.
 
     Args:
         picture: a file's path, or (H, W, 3) in [0, 1].
     """
-    import numpy as np
-
+    from ..core.find import find_latents
     from ..core.images import read_image
-    from ..core.search import Search, pack_state, rank_by_picture, unpack_state
 
     target = read_image(picture) if isinstance(picture, str) else picture
-    loaded = model(folder, threads)
-    search = Search(loaded, state=unpack_state(packed), threads=threads)
-    size = 64 if loaded.info.size is None else None
-    rng = np.random.default_rng([search.state.seed, len(search.state.nodes)])
-    latents = rng.standard_normal((count, loaded.latent_dim))
-    best = None
-    for turn, spread in enumerate((None, 0.5, 0.25)):
-        if best is not None:
-            latents = best + spread * rng.standard_normal((count // 4, loaded.latent_dim))
-            latents *= loaded.info.prior_radius / np.linalg.norm(latents, axis=1, keepdims=True)
-            latents = np.concatenate([best[None], latents])
-        images = loaded.generate(latents, size, search.noise_seed, lambda share, t=turn: progress((t + share) / 3))
-        best = latents[int(rank_by_picture(images, target)[0])]
-    assert best is not None
-    search.step_to(best)
-    return pack_state(search.state)
+    best = find_latents(model(folder, threads), target, 1, progress, noise_seed(packed))[0]
+    return walk(packed, folder, lambda search: search.step_to(best))
 
 
 def on_screen(color: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -586,10 +593,10 @@ def sequence(asked: Asked, threads: int, progress: Progress) -> Strip:
     found = interpolate(watched, first, last, asked.count, asked.spacing, asked.path, between=between, size=_edge(loaded), seed=asked.noise_seed)
     metrics = found.metrics
     latents = tuple(row.astype("<f8").tobytes() for row in found.latents)
-    plot = _shown(similarity_plot(found, PLOT)[None], PLOT)[0]
+    plot = _for_blender([similarity_plot(found, PLOT)])[0]
     ratios = metrics.reference_step_ratio, metrics.neighbour_step_ratio
     _strips.clear()
-    _strips[asked] = Strip(latents, _shown(found.images, EDGE), found.status, plot, *ratios, found.message)
+    _strips[asked] = Strip(latents, _shown(found.images, loaded, EDGE), found.status, plot, *ratios, found.message)
     return _strips[asked]
 
 

@@ -7,7 +7,9 @@ operators of the panel, each one undo step.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -26,6 +28,8 @@ REST = 0.2
 """Seconds that the pointer rests on a thumbnail before a larger sheet of it is drawn."""
 PAN = 40
 """Pixels that fingers move on a trackpad for one member of a cluster, at a UI scale of 1."""
+SHEETS = 32
+"""Larger sheets that are remembered."""
 EDITORS = {"VIEW_3D": bpy.types.SpaceView3D, "NODE_EDITOR": bpy.types.SpaceNodeEditor, "IMAGE_EDITOR": bpy.types.SpaceImageEditor}
 NUMBERS = ("ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 DIGITS = tuple("123456789")
@@ -43,23 +47,27 @@ HELP = (
 )
 """Keys and what they do; in words that Blender itself has no other translation of."""
 
+Wanted = tuple[bytes, int | None]
+"""A picture of a packed latent at an edge; None: the model's own."""
+
 
 class Gallery:
     """An open gallery: where it lies, what is pointed at, its textures."""
 
     def __init__(self, context: bpy.types.Context, area: bpy.types.Area) -> None:
-        self.area = area.as_pointer()
         self.layout: Layout | None = None
         self.hovered: int | None = 0
         self.note = ""
-        self._region = main_region(area).as_pointer()
+        self._area = area.as_pointer()
+        self._region = next(region for region in area.regions if region.type == "WINDOW").as_pointer()
         self._look: engine.Look | None = None
         self._paper: gallery_engine.Paper | None = None
         self._scrolled: dict[int, int] = {}
         self._panned = 0
-        self._textures: dict[tuple[str, int, int], gpu.types.GPUTexture] = {}
-        self._sheet: Job | None = None
-        self._wanted: tuple[int, int] | None = None
+        self._textures: dict[tuple[Any, ...], gpu.types.GPUTexture] = {}
+        self._sheets: dict[Wanted, Any] = {}
+        self._job: Job | None = None
+        self._wanted: Wanted | None = None
         self._rests_since = monotonic()
         self._space = EDITORS[area.type]
         self._handler = self._space.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
@@ -69,19 +77,24 @@ class Gallery:
         """Leave nothing behind."""
         self._space.draw_handler_remove(self._handler, "WINDOW")
         bpy.context.window_manager.event_timer_remove(self._timer)
-        self._forget()
+        self._dismiss()
+        self._textures.clear()
+        self._sheets.clear()
         self.redraw()
 
     def redraw(self) -> None:
         """Ask for the region to be drawn anew."""
-        area = self.find_area()
-        if area is not None:
-            main_region(area).tag_redraw()
+        found = self.find()
+        if found is not None:
+            found[1].tag_redraw()
 
-    def find_area(self) -> bpy.types.Area | None:
-        """The area that it was opened in; None once that is closed or shows another editor."""
-        areas = (area for window in bpy.context.window_manager.windows for area in window.screen.areas)
-        return next((area for area in areas if area.as_pointer() == self.area and EDITORS.get(area.type) is self._space), None)
+    def find(self) -> tuple[bpy.types.Area, bpy.types.Region] | None:
+        """Area and region that it was opened in; None once they are gone or show another editor."""
+        for window in bpy.context.window_manager.windows:
+            for area in window.screen.areas:
+                if area.as_pointer() == self._area and EDITORS.get(area.type) is self._space:
+                    return next(((area, region) for region in area.regions if region.as_pointer() == self._region), None)
+        return None
 
     # What is shown
 
@@ -172,13 +185,14 @@ class Gallery:
         candidate = self.ready(self.hovered)
         if candidate is not None:
             self.call("sequence_end", end=end, index=candidate)
+            self._rests_since = 0.0  # its picture needn't wait
 
     def _follow(self, scene: bpy.types.Scene) -> None:
         """Take over a new look; until there is one the old one stays."""
         stands, look = session.place(scene), session.look(scene)
         if look is self._look or (look is None and stands is not None):
             return
-        self._forget()
+        self._textures.clear()
         self._look = look
         self._scrolled = {}
         self._rests_since = monotonic()
@@ -187,66 +201,80 @@ class Gallery:
 
     # Pictures
 
-    def _forget(self) -> None:
-        """Let go of textures, and of a sheet that is being drawn."""
-        self._textures.clear()
-        if self._sheet is not None:
-            self._sheet.stop()
-        self._sheet = self._wanted = None
-
     def _texture(self, kind: str, candidate: int, edge: int) -> gpu.types.GPUTexture:
-        key = (kind, candidate, edge)
-        if key not in self._textures:
-            assert self._look is not None
-            make = gallery_engine.tiled if kind == "tiled" else gallery_engine.enlarged
-            self._textures[key] = gallery_drawing.texture(make(self._look.pictures[candidate], edge))
-        return self._textures[key]
+        assert self._look is not None
+        pixels = self._look.pictures[candidate]
+        return self._kept((kind, candidate, edge), lambda: (gallery_engine.tiled if kind == "tiled" else gallery_engine.enlarged)(pixels, edge))
 
     def _preview(self, candidate: int, edge: int) -> gpu.types.GPUTexture:
-        sheet = self._textures.get(("sheet", candidate, edge))
-        return self._texture("enlarged", candidate, edge) if sheet is None else sheet
+        sheet = self._sheet(candidate, edge)
+        return self._texture("enlarged", candidate, edge) if sheet is None else self._kept(("sheet", candidate, edge), lambda: sheet)
+
+    def _end(self, latent: bytes, edge: int) -> gpu.types.GPUTexture | None:
+        pixels = self._sheets.get(self._end_wanted(latent))
+        return None if pixels is None else self._kept(("end", latent, edge), lambda: gallery_engine.enlarged(pixels, edge))
+
+    def _kept(self, key: tuple[Any, ...], make: Callable[[], Any]) -> gpu.types.GPUTexture:
+        """A texture that is made once a look and size."""
+        if key not in self._textures:
+            self._textures[key] = gallery_drawing.texture(make())
+        return self._textures[key]
+
+    def _sheet(self, candidate: int, edge: int) -> Any:
+        """Pixels of a larger sheet; None while it isn't drawn."""
+        wanted = self._sheet_wanted(candidate, edge)
+        return None if wanted is None else self._sheets.get(wanted)
+
+    # Pictures that take a while
 
     def tick(self) -> None:
-        """Draw a larger sheet of what is looked at, once the pointer rests and no other work waits."""
-        if self._sheet is not None and not self._sheet.running:
-            self._sheet.finish()
-            self._sheet = None
+        """Draw in a thread what isn't there yet, once the pointer rests and no other work waits."""
+        if self._job is not None and not self._job.running:
+            self._job.finish()
+            self._job = None
             self.redraw()
-        wanted = self._missing_sheet()
+        wanted = self._missing()
         if wanted == self._wanted:
             return
-        if self._sheet is not None:
-            self._sheet.stop()
-        self._sheet = self._wanted = None
+        self._dismiss()
         if wanted is not None and monotonic() - self._rests_since >= REST:
             self._wanted = wanted
-            self._sheet = self._begin_sheet(*wanted)
+            self._job = self._begin(wanted)
 
-    def _missing_sheet(self) -> tuple[int, int] | None:
-        """Candidate and edge of the sheet that is to be drawn."""
+    def _missing(self) -> Wanted | None:
+        """The next picture to draw: an end of the sequence, or a larger sheet of what is looked at."""
         candidate, preview = self.ready(self.hovered), self.layout.preview if self.layout else None
-        if candidate is None or preview is None or jobs.current is not None or ("sheet", candidate, preview.width) in self._textures:
+        if candidate is None or preview is None or jobs.current is not None:
             return None
-        return candidate, preview.width
+        ends = [self._end_wanted(latent) for latent in self._ends(bpy.context.scene).values()]
+        return next((one for one in (*ends, self._sheet_wanted(candidate, preview.width)) if one is not None and one not in self._sheets), None)
 
-    def _begin_sheet(self, candidate: int, edge: int) -> Job | None:
-        scene = bpy.context.scene
+    def _sheet_wanted(self, candidate: int, edge: int) -> Wanted | None:
+        size = self._paper.sheet_edge(edge) if self._paper else None
+        return None if size is None or self._look is None else (self._look.latents[candidate], size)
+
+    def _end_wanted(self, latent: bytes) -> Wanted:
+        return latent, self._paper.sheet_edge(engine.EDGE) if self._paper else None
+
+    def _begin(self, wanted: Wanted) -> Job:
+        scene, sheets = bpy.context.scene, self._sheets
         stands = session.place(scene)
         assert stands is not None
-        assert self._look is not None
-        folder, textures = preferences.model_folder(stands.model), self._textures
-        assert self._paper is not None
-        size = self._paper.sheet_edge(edge)
-        if size is None:
-            return None
-        work = gallery_engine.sheet(scene.washi.state, folder, preferences.threads(), self._look.latents[candidate], size)
 
         def done(pixels: Any) -> None:
-            textures["sheet", candidate, edge] = gallery_drawing.texture(pixels)
+            while len(sheets) >= SHEETS:
+                del sheets[next(iter(sheets))]
+            sheets[wanted] = pixels
 
+        work = gallery_engine.sheet(scene.washi.state, preferences.model_folder(stands.model), preferences.threads(), *wanted)
         job = Job(MESSAGE("Drawing a larger sheet"), work, done)
         job.begin()
         return job
+
+    def _dismiss(self) -> None:
+        if self._job is not None:
+            jobs.dismiss(self._job)
+        self._job = self._wanted = None
 
     # Drawing
 
@@ -261,11 +289,12 @@ class Gallery:
         view = self._view(context.scene)
         area = uncovered(region.width, region.height, covers(context.area, region))
         rows = gallery_view.help_rows(view.help, area, style)
-        self.layout = arrange(area, style.scale, len(view.thumbnails), view.tileable, rows)
-        pictures = Pictures(
-            lambda candidate, edge: self._texture("enlarged", candidate, edge), self._preview, lambda candidate, edge: self._texture("tiled", candidate, edge)
-        )
-        gallery_view.paint(view, self.layout, pictures, style)
+        layout = arrange(area, style.scale, len(view.thumbnails), view.tileable, rows)
+        if self.layout is None or layout.thumbnails != self.layout.thumbnails:
+            self._textures.clear()  # made for another size
+        self.layout = layout
+        enlarged, tiled = partial(self._texture, "enlarged"), partial(self._texture, "tiled")
+        gallery_view.paint(view, layout, Pictures(enlarged, self._preview, tiled, self._end), style)
 
     def _view(self, scene: bpy.types.Scene) -> View:
         stands, here, job = session.place(scene), session.look(scene), jobs.current
@@ -275,6 +304,7 @@ class Gallery:
         return View(
             title=next((title for name, title, _ in preferences.models() if stands and name == stands.model), "Washi Latent"),
             place=panels.step_name(stands, stands.current) if stands else "",
+            ends=tuple(self._ends(scene).items()),
             status=status,
             alarm=alarm,
             progress=job.share if job else None,
@@ -301,11 +331,17 @@ class Gallery:
             return sentence(MESSAGE("Only {count} of the textures here differ: go farther to see more"), count=len(self._look.shown)), False
         return sentence(MESSAGE("Pick the paper that comes closest to what you look for: the search goes there and looks around it")), False
 
+    def _ends(self, scene: bpy.types.Scene) -> dict[str, bytes]:
+        """Ends of the sequence by letter, as far as they are set and of this model."""
+        stands = session.place(scene)
+        found = {letter: sequence_ends.latent(scene, letter) for letter in sequence_ends.FIELDS}
+        return {letter: latent for letter, latent in found.items() if latent is not None and stands and len(latent) == len(stands.centers[0])}
+
     def _marked(self, scene: bpy.types.Scene, stands: engine.Place | None, thumbnails: tuple[Thumbnail, ...]) -> tuple[Thumbnail, ...]:
         """Thumbnails with the marks of favourites and of a sequence's ends."""
         if stands is None or self._look is None:
             return thumbnails
-        marks = {"♥": stands.kept, **sequence_ends.marks(scene)}
+        marks = {"♥": stands.kept, **{letter: (latent,) for letter, latent in self._ends(scene).items()}}
         latents = self._look.latents
         return tuple(replace(one, marks=" ".join(mark for mark, kept in marks.items() if latents[one.candidate] in kept)) for one in thumbnails)
 
@@ -316,7 +352,7 @@ class Gallery:
         if paper is None or candidate is None or preview is None:
             return ""
         size = paper.sheet_edge(preview.width)
-        if size is not None and ("sheet", candidate, preview.width) in self._textures:
+        if size is not None and self._sheet(candidate, preview.width) is not None:
             return sentence(MESSAGE("A larger sheet, {width:.1f} mm"), width=paper.width(size))
         return sentence(MESSAGE("Enlarged, {width:.1f} mm"), width=paper.width(engine.EDGE))
 
@@ -330,11 +366,6 @@ def close() -> None:
     gallery, _open = _open, None
     if gallery is not None:
         gallery.close()
-
-
-def main_region(area: bpy.types.Area) -> bpy.types.Region:
-    """The region that the gallery is drawn on; the first of a quad view."""
-    return next(region for region in area.regions if region.type == "WINDOW")
 
 
 def covers(area: bpy.types.Area, region: bpy.types.Region) -> list[Cover]:
@@ -376,13 +407,13 @@ class WASHI_OT_gallery(bpy.types.Operator):
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Act on what happens over the gallery; everything else passes through."""
         gallery = self._gallery
-        area = gallery.find_area() if gallery is not None and gallery is _open else None
-        if gallery is None or area is None:
+        found = gallery.find() if gallery is not None and gallery is _open else None
+        if gallery is None or found is None:
             return self._end()
         if event.type == "TIMER":
             gallery.tick()
             return {"PASS_THROUGH"}
-        at = position(area, event)
+        at = position(*found, event)
         if at is None or event.ctrl or event.alt or event.oskey or event.type.startswith("TIMER") or event.type in {"WINDOW_DEACTIVATE", "NONE"}:
             return {"PASS_THROUGH"}
         if event.type in {"ESC", "RIGHTMOUSE"} and event.value == "PRESS":
@@ -402,9 +433,8 @@ class WASHI_OT_gallery(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def position(area: bpy.types.Area, event: bpy.types.Event) -> tuple[int, int] | None:
+def position(area: bpy.types.Area, region: bpy.types.Region, event: bpy.types.Event) -> tuple[int, int] | None:
     """Where the mouse is on the gallery; None beside it or over a sidebar that covers it."""
-    region = main_region(area)
     x, y = event.mouse_x - region.x, event.mouse_y - region.y
     inside = 0 <= x < region.width and 0 <= y < region.height
     return (x, y) if inside and not any(cover.rectangle.contains(x, y) for cover in covers(area, region)) else None

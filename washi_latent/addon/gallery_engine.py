@@ -7,7 +7,6 @@ own pixels, and is called a sheet, never an enlargement.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,7 +31,7 @@ class Paper:
     """What the gallery says of a model's pictures.
 
     Attributes:
-        size: edge of its pictures in pixels; None: any.
+        size: width of its pictures in pixels; None: any.
         multiple: that an edge of any size must be of.
         millimetres_per_pixel: scale. tileable: whether pictures join without seams.
     """
@@ -58,7 +57,7 @@ def paper(folder: str) -> Paper:
     from ..core.models import read_info
 
     info = read_info(folder)
-    return Paper(info.size, info.size_multiple, info.millimetres_per_pixel, info.tileable)
+    return Paper(info.size[1] if info.size else None, info.size_multiple, info.millimetres_per_pixel, info.tileable)
 
 
 def enlarged(pixels: Bytes, edge: int) -> Bytes:
@@ -79,18 +78,18 @@ def tiled(pixels: Bytes, edge: int) -> Bytes:
     return np.tile(enlarged(pixels, max(1, edge // 2)), (2, 2, 1))
 
 
-def sheet(packed: str, folder: str, threads: int, latent: bytes, edge: int) -> Callable[[Progress], Bytes]:
-    """Work that draws a sheet (edge, edge, 4) of a packed latent, rows from the bottom up."""
+def sheet(packed: str, folder: str, threads: int, latent: bytes, edge: int | None) -> Callable[[Progress], Bytes]:
+    """Work that draws a sheet (H, W, 4) of a packed latent, rows from the bottom up; an edge of None is the model's own."""
 
     def work(progress: Progress) -> Bytes:
         import numpy as np
 
-        from ..core.images import rgb
+        from ..core.light import lit
 
-        seed = json.loads(packed)["noise_seed"]
-        image = engine.model(folder, threads).generate(np.frombuffer(latent, "<f8"), edge, seed, progress)[0]
-        result = np.full((edge, edge, 4), 255, np.uint8)
-        result[..., :3] = np.round(rgb(image)[::-1] * 255)
+        loaded = engine.model(folder, threads)
+        images = loaded.generate(np.frombuffer(latent, "<f8"), edge, engine.noise_seed(packed), progress)
+        result = np.full((*images.shape[1:3], 4), 255, np.uint8)
+        result[..., :3] = np.round(lit(images, loaded.info)[0, ::-1] * 255)
         return result
 
     return work

@@ -46,6 +46,7 @@ class View:
     Attributes:
         title: at the top left. place: at the top right. status: under the title; `alarm` if something went wrong.
         progress: of the work that goes on, or None. stale: what is shown is of another place, and under a veil.
+        ends: letters and packed latents of the sequence's ends that are set.
         hovered: which thumbnail is looked at.
         tileable: whether a 2x2 tiling is shown.
         preview_caption, tiled_caption: under the large pictures.
@@ -56,6 +57,7 @@ class View:
     place: str
     status: str
     alarm: bool
+    ends: tuple[tuple[str, bytes], ...]
     progress: float | None
     stale: bool
     thumbnails: tuple[Thumbnail, ...]
@@ -73,6 +75,7 @@ class Pictures:
     thumbnail: Callable[[int, int], gpu.types.GPUTexture]
     preview: Callable[[int, int], gpu.types.GPUTexture]
     tiled: Callable[[int, int], gpu.types.GPUTexture]
+    end: Callable[[bytes, int], gpu.types.GPUTexture | None]
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Style:
 def paint(view: View, layout: Layout, pictures: Pictures, style: Style) -> None:
     """Draw everything."""
     draw.fill(layout.area, BACKGROUND)
-    _title(view, layout.title, style)
+    _title(view, layout.title, pictures, style)
     for index, (thumbnail, where) in enumerate(zip(view.thumbnails, layout.thumbnails, strict=False)):
         _thumbnail(index, thumbnail, where, index == view.hovered, pictures, style)
     if view.stale:
@@ -107,7 +110,8 @@ def help_rows(items: tuple[tuple[str, str], ...], area: Rectangle, style: Style)
     return len(flow([_help_width(item, style) for item in items], _help_gap(style), width))
 
 
-def _title(view: View, where: Rectangle, style: Style) -> None:
+def _title(view: View, line: Rectangle, pictures: Pictures, style: Style) -> None:
+    where = _ends(view, line, pictures, style)
     half = where.height // 2
     upper, lower = Rectangle(where.x, where.y + half, where.width, half), Rectangle(where.x, where.y, where.width, half)
     draw.text_in(view.title, upper, style.size(16), WORDS)
@@ -115,9 +119,24 @@ def _title(view: View, where: Rectangle, style: Style) -> None:
     draw.text_in(view.status, lower, style.size(12), ALARM if view.alarm else QUIET)
     if view.progress is not None:
         thin = max(2, round(3 * style.scale))
-        line = Rectangle(where.x, where.y - round(6 * style.scale), where.width, thin)
-        draw.fill(line, LINE)
-        draw.fill(Rectangle(line.x, line.y, round(line.width * view.progress), thin), style.accent)
+        track = Rectangle(line.x, line.y - round(6 * style.scale), line.width, thin)
+        draw.fill(track, LINE)
+        draw.fill(Rectangle(track.x, track.y, round(track.width * view.progress), thin), style.accent)
+
+
+def _ends(view: View, line: Rectangle, pictures: Pictures, style: Style) -> Rectangle:
+    """Draw the sequence's ends at the right of a line; what is left of it."""
+    edge, gap, right = line.height, round(8 * style.scale), line.right
+    for letter, latent in reversed(view.ends):
+        where = Rectangle(right - edge, line.y, edge, edge)
+        texture = pictures.end(latent, edge)
+        if texture is None:
+            draw.fill(where, EMPTY)
+        else:
+            draw.picture(texture, where)
+        _label(letter, where, 0.0, 0.0, style)
+        right = where.x - gap
+    return Rectangle(line.x, line.y, max(0, right - line.x), line.height)
 
 
 def _thumbnail(index: int, thumbnail: Thumbnail, where: Rectangle, hovered: bool, pictures: Pictures, style: Style) -> None:

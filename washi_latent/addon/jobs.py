@@ -169,9 +169,13 @@ class Jobs:
 
     def _drop(self) -> None:
         if self.current is not None:
-            self.current.stop()
-            self._leaving.append(self.current)
+            self.dismiss(self.current)
             self.current = None
+
+    def dismiss(self, job: Job) -> None:
+        """Ask a job to end, one that runs beside these too; what it still gives is dropped, and `close` waits for it."""
+        job.stop()
+        self._leaving.append(job)
 
     def cancel(self) -> None:
         """End everything; results so far stay, what is under way is dropped."""
@@ -183,10 +187,16 @@ class Jobs:
     def close(self) -> None:
         """End everything and wait for the threads: Blender is about to let go of this module."""
         self.leave()
+        self.end_threads()
         for job in self._leaving:
-            job.wait(5)
             job.ended()
         self._leaving.clear()
+
+    def end_threads(self) -> None:
+        """Stop the threads, without Blender."""
+        for job in (*self._leaving, *([self.current] if self.current else [])):
+            job.stop()
+            job.wait(5)
 
     def leave(self) -> None:
         """End everything, and the operator that watches with it: another file is loaded, or Blender lets go of this."""

@@ -15,8 +15,6 @@ from typing import Any, Literal
 
 import bpy
 
-from ..core.errors import WashiError
-
 PROVENANCE = "washi_latent"
 """Custom property of a material (JSON): model, latent, seed, size, version. Images of ours carry it, too, empty."""
 
@@ -25,6 +23,13 @@ RELIEF_METRES = 0.0005
 
 Coordinates = Literal["OBJECT", "UV"]
 Relief = Literal["BUMP", "NORMAL", "NONE"]
+
+
+def refused(sentence: str) -> Exception:
+    """The `WashiError` that says it. The core loads a lot, and is imported when it is needed."""
+    from ..core.errors import WashiError
+
+    return WashiError(sentence)
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def new_image(path: str | Path, is_color: bool, pack: bool) -> bpy.types.Image:
     try:
         image = bpy.data.images.load(str(path))
     except RuntimeError as error:
-        raise WashiError(f"Blender can't read {path}: export it again") from error
+        raise refused(f"Blender can't read {path}: export it again") from error
     image[PROVENANCE] = ""
     image.colorspace_settings.name = "sRGB" if is_color else "Non-Color"
     # Three maps in three channels, or one: alpha never means anything here.
@@ -327,11 +332,10 @@ def _fill_paper(add: Nodes) -> None:
         add.math("MAXIMUM", 3.4, 1.6, add.math("SUBTRACT", 3, 1.6, 1.0, straight), 1e-4),
         clamp=True,
     )
-    paper = _mix_shader(add, 6, 1, scattered, front, through)
-    paper = _mix_shader(add, 7, 1, straight, paper, clear)
     end = add("NodeGroupOutput", 9, 1)
-    add.link(paper, end.inputs["Cycles"])
-    add.link(_with_shadow(add, paper, color, passed), end.inputs["EEVEE"])
+    add.link(_mix_shader(add, 7, 0, straight, _mix_shader(add, 6, 0, scattered, front, through), clear), end.inputs["Cycles"])
+    sampled = _mix_shader(add, 7, 1, straight, _mix_shader(add, 6, 1, _drawn(add, scattered), front, through), clear)
+    add.link(_with_shadow(add, sampled, color, passed), end.inputs["EEVEE"])
 
 
 def _straight(add: Nodes, passed: Any) -> Any:
@@ -343,6 +347,18 @@ def _straight(add: Nodes, passed: Any) -> Any:
     blocked = add.math("SUBTRACT", 2.4, 2, 1.0, passed)
     depth = add.math("DIVIDE", 2.6, 2, blocked, add.math("MAXIMUM", 2.4, 2.6, passed, 1e-4), label="Optical depth")
     return add.math("EXPONENT", 3, 2, add.math("MULTIPLY", 2.8, 2, depth, -4.0), label="Passes straight")
+
+
+def _drawn(add: Nodes, share: Any) -> Any:
+    """1 in this share of the samples, else 0, for EEVEE.
+
+    Of a diffuse and a translucent shader mixed, EEVEE 5.2 shows the translucent one with the square of its share; given one of them
+    alone, it is right. Samples lie at slightly different places, so that noise of the place draws anew for each.
+    """
+    place = add("ShaderNodeNewGeometry", 4.4, 3.4)
+    noise = add("ShaderNodeTexWhiteNoise", 4.8, 3.4, noise_dimensions="3D")
+    add.link(place.outputs["Position"], noise.inputs["Vector"])
+    return add.math("LESS_THAN", 5.4, 3, noise.outputs["Value"], share)
 
 
 def _with_shadow(add: Nodes, paper: Any, color: Any, passed: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import bpy
 
 from . import engine, preferences, previews, session, strip
-from .jobs import jobs
+from .jobs import Job, jobs
 from .translations import sentence, translated
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CATEGORY = "Washi"
 SPACES = ("VIEW_3D", "NODE_EDITOR", "IMAGE_EDITOR")
+MOST = 48
+"""Pictures that a panel shows at most: the gallery scrolls."""
 ROW = 1.8
 """Height of a list's rows, for their pictures."""
 CELL = 6.0
@@ -73,9 +75,7 @@ def _state(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The job that runs, or what went wrong."""
     job = jobs.current
     if job is not None:
-        row = layout.row(align=True)
-        row.progress(text=bpy.app.translations.pgettext_iface(job.title), factor=job.share)
-        row.operator("washi.cancel", text="", icon="X")
+        _progress(layout, job)
     elif jobs.error:
         box = layout.box()
         _sentence(box, jobs.error, context, "ERROR")
@@ -83,6 +83,12 @@ def _state(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         _sentence(layout, jobs.note, context, "INFO")
     if job is None and session.given_up(context.scene):
         layout.operator("washi.explore", text="Look Again", icon="FILE_REFRESH")
+
+
+def _progress(layout: bpy.types.UILayout, job: Job) -> None:
+    row = layout.row(align=True)
+    row.progress(text=bpy.app.translations.pgettext_iface(job.title), factor=job.share)
+    row.operator("washi.cancel", text="", icon="X")
 
 
 def _sentence(layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "NONE") -> None:
@@ -143,7 +149,7 @@ def _pictures(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         row = layout.row(align=True)
         row.operator("washi.members", text="All", icon="BACK").index = -1
         row.label(text=sentence("{count} like this", count=len(found.members(opened))), translate=False)
-    shown = found.members(opened) if opened >= 0 else found.shown
+    shown = found.members(opened)[:MOST] if opened >= 0 else found.shown
     _grid(layout, context, found, shown, present)
     if found.message:
         _sentence(layout, found.message, context, "INFO")
@@ -191,6 +197,9 @@ class Advanced(_OfSearch):
         column.prop(washi, "samples")
         column.prop(washi, "representatives")
         column.prop(washi, "method")
+        if washi.method == "preference":
+            column.prop(washi, "elsewhere")
+            column.prop(washi, "nearest")
         layout.prop(washi, "shell")
         column = layout.column(align=True)
         column.prop(washi, "seed")
@@ -293,6 +302,8 @@ class Sequence(_OfSearch):
         column.use_property_decorate = False
         for name in ("count", "spacing", "path", "follow"):
             column.prop(washi.sequence, name)
+        if jobs.current is not None and jobs.current.kind in {"strip", "write"}:
+            _progress(layout, jobs.current)
         _strip(layout, context)
 
 
@@ -329,8 +340,8 @@ def _strip(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     layout.template_icon(strip.plot_icon(found), scale=min(units, 20))
     column = layout.column(align=True)
     column.scale_y = 0.8
-    column.label(text="Circles: similarity to A", icon="KEYFRAME")
-    column.label(text="Triangles: place on the way", icon="HANDLETYPE_FREE_VEC")
+    column.label(text="Circles: similarity to A", icon="RADIOBUT_ON")
+    column.label(text="Triangles: place on the way", icon="TRIA_UP")
     column.label(text=sentence("Largest step / smallest: {ratio:.2f} to A", ratio=found.reference_ratio), translate=False)
     column.label(text=sentence("Largest step / smallest: {ratio:.2f} between neighbours", ratio=found.neighbour_ratio), translate=False)
     if found.message:
@@ -541,6 +552,7 @@ CLASSES = (
     WASHI_UL_favourites,
     WASHI_MT_models,
     WASHI_MT_point_A,
+    WASHI_MT_point_BETWEEN,
     WASHI_MT_point_B,
     *(one for panel in PANELS for one in _in_every_space(panel)),
 )

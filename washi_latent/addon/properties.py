@@ -63,7 +63,7 @@ class WASHI_PG_sequence(bpy.types.PropertyGroup):
     """A sequence of textures, and how it goes into materials."""
 
     between: bpy.props.CollectionProperty(type=WASHI_PG_point, name="Key Points", description="Points between the ends, in order")
-    count: bpy.props.IntProperty(name="Textures Between", description="Textures between each two points", min=1, soft_max=24, max=200, default=7)
+    count: bpy.props.IntProperty(name="Textures", description="Textures between each two points", min=1, soft_max=24, max=200, default=7)
     spacing: bpy.props.EnumProperty(
         name="Spacing",
         description="How the textures are spread",
@@ -74,7 +74,7 @@ class WASHI_PG_sequence(bpy.types.PropertyGroup):
         default="even",
     )
     path: bpy.props.EnumProperty(
-        name="Path",
+        name="Latent Path",
         description="Which way through latent space",
         items=(("slerp", "Along the Shell", "Where the model was trained"), ("lerp", "Straight", "The straight line between the ends")),
         default="slerp",
@@ -146,9 +146,9 @@ class WASHI_PG_sequence(bpy.types.PropertyGroup):
         items=(("RANDOM", "Random", "Drawn for each object and instance"), ("INDEX", "Pass Index", "The object's pass index, over and over")),
         default="RANDOM",
     )
-    vary_seed: bpy.props.IntProperty(name="Draw", description="Another draw", min=0)
+    vary_seed: bpy.props.IntProperty(name="Random Seed", description="Another draw", min=0)
     vary_number: bpy.props.BoolProperty(name="Number Objects", description="Give the selected objects pass indices 0, 1, 2 and on")
-    vary_shift: bpy.props.BoolProperty(name="Shift", description="Show another part of the texture on each object, too", default=True)
+    vary_shift: bpy.props.BoolProperty(name="Shift Texture", description="Show another part of the texture on each object, too", default=True)
 
 
 class WASHI_PG_scene(bpy.types.PropertyGroup):
@@ -234,13 +234,32 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         name="Chosen By",
         description="How representatives are chosen",
         items=(
+            ("preference", "Learn from Picks", "By what was picked so far and what was not"),
             ("coverage", "Cover All", "So that every sample is similar to one that is shown"),
             ("medoids", "Medoids", "The middles of clusters of similar textures (k-medoids)"),
             ("paper", "SSIM Vectors", "k-means of vectors of structural similarities, as published"),
             ("random", "Chance", "At random"),
         ),
-        default="coverage",
+        default="preference",
         update=_changed("method"),
+    )
+    elsewhere: bpy.props.FloatProperty(
+        name="From Elsewhere",
+        description="Share of the samples that come from all of the model, so that no search is stuck. With Learn from Picks",
+        subtype="FACTOR",
+        min=0,
+        max=1,
+        default=0.4,
+        update=_changed("elsewhere"),
+    )
+    nearest: bpy.props.FloatProperty(
+        name="Nearest",
+        description="Samples lie at all distances from this share of the radius up to it. With Learn from Picks",
+        subtype="FACTOR",
+        min=0.01,
+        max=1,
+        default=0.35,
+        update=_changed("nearest"),
     )
     shell: bpy.props.BoolProperty(
         name="Stay on the Shell",

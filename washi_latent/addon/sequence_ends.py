@@ -19,12 +19,6 @@ def latent(scene: bpy.types.Scene, end: str) -> bytes | None:
     return base64.b64decode(packed) if packed else None
 
 
-def marks(scene: bpy.types.Scene) -> dict[str, tuple[bytes, ...]]:
-    """Packed latents by the letter that marks them."""
-    found = {end: latent(scene, end) for end in FIELDS}
-    return {end: (packed,) for end, packed in found.items() if packed is not None}
-
-
 class WASHI_OT_sequence_end(bpy.types.Operator):
     """Make this texture an end of the sequence"""
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import bpy
 
-from ..core.errors import WashiError
 from .apply import (
     Sheet,
     Store,
+    all_or_nothing,
     assign,
     carriers,
     discard_images,
@@ -26,10 +26,11 @@ from .apply import (
     own_images,
     possible_store,
     remember,
+    take_over,
     tiles_per_unit,
     units_per_metre,
 )
-from .materials import Nodes, PaperOptions, build, group, group_socket, image_node
+from .materials import Nodes, PaperOptions, build, group, group_socket, image_node, refused
 
 if TYPE_CHECKING:
     from ..core.sheets import Atlas
@@ -49,9 +50,10 @@ class Made:
     note: str | None = None
 
 
-# (a) One material a texture
+# A material for each texture
 
 
+@all_or_nothing()
 def one_material_each(
     sheets: Sequence[Sheet],
     name: str,
@@ -80,11 +82,11 @@ def one_material_each(
     targets = in_order(carriers(objects), order, reverse)
     scale = tiles_per_unit(sheets[0].tile_mm, targets, chosen)
     store, note = possible_store(store)
-    materials = []
-    for i, sheet in enumerate(sheets):
-        material = _member(f"{name} {i + 1:02d}", name, i)
-        fill(material, sheet, chosen, scale, units_per_metre(), store)
-        materials.append(material)
+    # All of them before the first material changes: a file that is missing leaves everything as it was.
+    loaded = [load_maps(sheet.files, f"{name} {i + 1:02d}", chosen, store) for i, sheet in enumerate(sheets)]
+    materials = [_member(f"{name} {i + 1:02d}", name, i) for i in range(len(sheets))]
+    for material, sheet, images in zip(materials, sheets, loaded, strict=True):
+        fill(material, sheet, chosen, scale, images)
     for number, target in enumerate(targets):
         if in_slots:
             _fill_slots(target, materials)
@@ -128,7 +130,7 @@ def _fill_slots(target: bpy.types.Object, materials: Sequence[bpy.types.Material
         target.data.materials.pop()
 
 
-# (b) One material that is a film
+# One material that is a film
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ class Film:
         """
         frames = self.frame_end - self.frame_start + 1
         if frames < 1:
-            raise WashiError(f"the film ends at frame {self.frame_end}, before it starts at {self.frame_start}: choose a later end")
+            raise refused(f"the film ends at frame {self.frame_end}, before it starts at {self.frame_start}: choose a later end")
         step = f"(floor((frame - {self.frame_start}) * {count} / {frames}) + {self.offset})"
         if self.repeat == "ONCE" or count == 1:
             return f"clamp({step}, 0, {count - 1})"
@@ -162,6 +164,7 @@ class Film:
         return turn if self.repeat == "LOOP" else f"{count - 1} - abs({count - 1} - {turn})"
 
 
+@all_or_nothing()
 def animated_material(
     sheets: Sequence[Sheet],
     first: Mapping[str, Path],
@@ -185,8 +188,7 @@ def animated_material(
     closed = played.repeat == "LOOP" and len(sheets) > 1 and sheets[0].provenance.get("latent") == sheets[-1].provenance.get("latent")
     expression = played.expression(len(sheets) - closed)
     targets = carriers(objects)
-    material = _member(name, name)
-    before = own_images(material)
+    scale = tiles_per_unit(sheets[0].tile_mm, targets, chosen)
     images = load_maps(first, name, chosen, None)
     for image in images.values():
         image.source = "SEQUENCE"
@@ -194,8 +196,7 @@ def animated_material(
     def maps(add: Nodes, vector: Any) -> dict[str, Any]:
         return {key: _film_node(add, vector, image, key, row, chosen, expression) for row, (key, image) in enumerate(images.items())}
 
-    build(material, chosen, tiles_per_unit(sheets[0].tile_mm, targets, chosen), units_per_metre(), maps)
-    return _finish(material, sheets, "FILM", name, before, images, targets)
+    return _one(sheets, name, "FILM", chosen, scale, maps, images, targets)
 
 
 def _film_node(add: Nodes, vector: Any, image: bpy.types.Image, key: str, row: int, options: PaperOptions, expression: str) -> Any:
@@ -208,7 +209,7 @@ def _film_node(add: Nodes, vector: Any, image: bpy.types.Image, key: str, row: i
     return node.outputs["Color"]
 
 
-# (c) One material that blends
+# One material that blends
 
 
 @dataclass(frozen=True)
@@ -232,6 +233,7 @@ class Blend:
     value: float = 0.0
 
 
+@all_or_nothing()
 def blending_material(
     sheets: Sequence[Sheet],
     atlas: Atlas,
@@ -251,9 +253,9 @@ def blending_material(
     """
     chosen = blend or Blend()
     if chosen.by == "DISTANCE" and bpy.data.objects.get(chosen.empty) is None:
-        raise WashiError("blending by distance needs an empty: choose one")
+        raise refused("blending by distance needs an empty: choose one")
     if chosen.by == "OBJECT" and chosen.first == chosen.last:
-        raise WashiError("the sequence begins and ends at the same position: choose another end")
+        raise refused("the sequence begins and ends at the same position: choose another end")
 
     def places(add: Nodes) -> tuple[Any, Any, Any]:
         position = add.math("MULTIPLY", -1, 3, _position(add, chosen), float(atlas.count - 1), clamp=False)
@@ -293,7 +295,7 @@ def _position(add: Nodes, blend: Blend) -> Any:
     return between.outputs[0]
 
 
-# (d) One material that varies by object
+# One material that varies by object
 
 
 @dataclass(frozen=True)
@@ -312,6 +314,7 @@ class Variation:
     shift: bool = True
 
 
+@all_or_nothing()
 def varying_material(
     sheets: Sequence[Sheet],
     atlas: Atlas,
@@ -368,12 +371,10 @@ def _from_atlas(
     chosen = options or PaperOptions()
     _same_tile(sheets)
     if atlas.count != len(sheets):
-        raise WashiError(f"the pictures hold {atlas.count} textures, and the sequence {len(sheets)}: write the sequence again")
+        raise refused(f"the pictures hold {atlas.count} textures, and the sequence {len(sheets)}: write the sequence again")
     targets = carriers(objects)
     scale = tiles_per_unit(sheets[0].tile_mm, targets, chosen)
     store, note = possible_store(store)
-    material = _member(name, name)
-    before = own_images(material)
     images = load_maps(atlas.files, name, chosen, store)
 
     def maps(add: Nodes, vector: Any) -> dict[str, Any]:
@@ -382,8 +383,7 @@ def _from_atlas(
         cells = [_cell(add, flat, number, atlas, row) for row, number in enumerate((low, high)) if number is not None]
         return {key: _read_cells(add, image, key, row, cells, weight) for row, (key, image) in enumerate(images.items())}
 
-    build(material, chosen, scale, units_per_metre(), maps, keep=POSITION if form == "BLEND_VALUE" else "")
-    return _finish(material, sheets, form, name, before, images, targets, note)
+    return _one(sheets, name, form, chosen, scale, maps, images, targets, note)
 
 
 def _flat(add: Nodes, vector: Any, options: PaperOptions) -> Any:
@@ -473,9 +473,9 @@ def _fill_atlas(add: Nodes) -> None:
 
 def _same_tile(sheets: Sequence[Sheet]) -> None:
     if not sheets:
-        raise WashiError("there are no textures: choose the ends of a sequence first")
+        raise refused("there are no textures: choose the ends of a sequence first")
     if len({sheet.tile_mm for sheet in sheets}) > 1:
-        raise WashiError("the textures have different sizes: generate them together")
+        raise refused("the textures have different sizes: generate them together")
 
 
 def _member(name: str, sequence: str, number: int = 0) -> bpy.types.Material:
@@ -494,21 +494,24 @@ def _of_sequence(name: str) -> list[bpy.types.Material]:
     return [one for one in marked if one[SEQUENCE].get("name") == name and "number" in one[SEQUENCE]]
 
 
-def _finish(
-    material: bpy.types.Material,
+def _one(
     sheets: Sequence[Sheet],
-    form: str,
     name: str,
-    before: set[bpy.types.Image],
+    form: str,
+    options: PaperOptions,
+    scale: tuple[float, float, float],
+    maps: Callable[[Nodes, Any], Mapping[str, Any]],
     images: Mapping[str, bpy.types.Image],
     targets: Sequence[bpy.types.Object],
     note: str | None = None,
 ) -> Made:
+    """The sequence's one material, made anew and given to the objects."""
+    material = _member(name, name)
+    before = own_images(material)
+    build(material, options, scale, units_per_metre(), maps, keep=POSITION if form == "BLEND_VALUE" else "")
     facts = {**sheets[0].provenance, "tile_mm": sheets[0].tile_mm}
     remember(material, {**facts, "sequence": {"form": form, "latents": [sheet.provenance.get("latent") for sheet in sheets]}})
-    discard_images(before)
-    for key, image in images.items():
-        image.name = f"{material.name} {key}"
+    take_over(material, before, images)
     for target in targets:
         assign(target, material)
     _drop_leftovers(name, [material])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import bpy
 
 from . import engine, preferences, previews
-from .jobs import Job, jobs
+from .jobs import Job, jobs, redraw
 from .translations import MESSAGE
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _given_up: set[tuple[Any, ...]] = set()
 _opened: tuple[Any, ...] = ()
 _shown: list[engine.Look] = []
+_drawn = ""
+"""Name of the scene whose panels were drawn last without a look."""
 
 
 class _Mirroring:
@@ -89,6 +91,7 @@ def write(scene: bpy.types.Scene, packed: str) -> None:
     """Keep a search in the scene, with the lists and settings that mirror it."""
     washi = scene.washi
     washi.state = packed
+    redraw()
     stands = engine.place(packed)
     with mirroring:
         _resize(washi.history, len(stands.parents) if stands else 0)
@@ -110,7 +113,7 @@ def _resize(rows: bpy.types.Collection, count: int) -> None:
 
 def _mirror_settings(washi: Any, stands: engine.Place) -> None:
     settings = stands.settings
-    for name in ("concentration", "radius", "samples", "representatives", "method", "shell", "step"):
+    for name in ("concentration", "radius", "samples", "representatives", "method", "elsewhere", "nearest", "shell", "step"):
         setattr(washi, name, settings[name])
     head, _, target = settings["direction"].partition(":")
     washi.aim = head
@@ -129,13 +132,25 @@ def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None
         packed = engine.walk(scene.washi.state, preferences.model_folder(stands.model), gesture)
     except WashiError as error:
         jobs.error = str(error)
-        if stands is not None:
-            write(scene, scene.washi.state)
+        if stands is not None and preferences.model_folder(stands.model):
+            write(scene, scene.washi.state)  # settings show again what the search says
         return jobs.error
     jobs.error = jobs.note = ""
     write(scene, packed)
     look_soon(scene)
     return jobs.error or None
+
+
+def pick(scene: bpy.types.Scene, index: int) -> str | None:
+    """Pick a candidate; what was shown and not picked teaches the search, too."""
+    found = look(scene)
+    return walk(scene, lambda search: engine.pick(search, index, found.seen if found else None))
+
+
+def others(scene: bpy.types.Scene) -> str | None:
+    """Look at others: none of what was shown is nearer to what is in mind."""
+    found = look(scene)
+    return walk(scene, lambda search: search.others(found.seen if found else None))
 
 
 def adjust(scene: bpy.types.Scene, values: dict[str, Any]) -> str | None:
@@ -280,14 +295,16 @@ def look_when_drawn(scene: bpy.types.Scene) -> None:
         return
     if engine.kept_look(stands.key) is not None and all(latent in previews.small for latent in small_pictures(scene, stands)):
         return
+    global _drawn  # noqa: PLW0603 - a timer takes no arguments
+    _drawn = scene.name
     if not bpy.app.timers.is_registered(_look_now):
         bpy.app.timers.register(_look_now)
 
 
 def _look_now() -> None:
-    window = next(iter(bpy.context.window_manager.windows), None)
-    if window is not None:
-        look_soon(window.scene)
+    scene = bpy.data.scenes.get(_drawn)
+    if scene is not None:
+        look_soon(scene)
 
 
 def small_pictures(scene: bpy.types.Scene, stands: engine.Place) -> list[bytes]:

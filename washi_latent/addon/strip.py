@@ -11,11 +11,13 @@ from typing import Any
 import bpy
 
 from . import engine, preferences, previews, session
-from .jobs import Job, jobs
+from .jobs import Job, jobs, redraw
+from .sequence_ends import FIELDS
 from .translations import MESSAGE, sentence
 
-FIELDS = {"A": "sequence_start", "B": "sequence_end"}
 _given_up: set[engine.Asked] = set()
+_drawn = ""
+"""Name of the scene whose panels were drawn last without its sequence."""
 _owed: list[str] = []
 """The undo step of a pick whose sequence is still being written."""
 
@@ -46,6 +48,7 @@ def set_point(scene: bpy.types.Scene, end: str, latent: bytes) -> None:
         scene.washi.sequence.between.add().latent = engine.to_text(latent)
     else:
         setattr(scene.washi, FIELDS[end], engine.to_text(latent))
+    redraw()
 
 
 def follow(scene: bpy.types.Scene) -> None:
@@ -88,13 +91,15 @@ def show_when_drawn(scene: bpy.types.Scene) -> None:
     idle = jobs.current is None and not bpy.app.background
     if wanted is None or not idle or wanted in _given_up or engine.kept_strip(wanted) is not None or bpy.app.timers.is_registered(_show_now):
         return
+    global _drawn  # noqa: PLW0603 - a timer takes no arguments
+    _drawn = scene.name
     bpy.app.timers.register(_show_now)
 
 
 def _show_now() -> None:
-    window = next(iter(bpy.context.window_manager.windows), None)
-    if window is not None and asked(window.scene) is not None:
-        show(window.scene)
+    scene = bpy.data.scenes.get(_drawn)
+    if scene is not None and asked(scene) is not None:
+        show(scene)
 
 
 def plot_icon(found: engine.Strip) -> int:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from .errors import WashiError
+from .find import find_latents
 from .images import contact_sheet, read_image, write_png
 from .maps import FORMATS, MAPS, MaterialMaps, estimate_height, estimate_opacity, material_maps, normal_from_height, write_map, write_maps
 from .models import ModelInfo, TextureModel, find_bundles, install_bundle, list_models, load_model, verify, write_bundle
 from .plot import similarity_plot
+from .preference import Comparison, Seen
 from .progress import Cancelled, Progress
 from .representatives import METHODS, Representatives, choose_representatives, coverage
-from .search import Candidates, Favourite, Node, Search, SearchSettings, SearchState, pack_state, rank_by_picture, unpack_state
+from .search import SEARCH_METHODS, Candidates, Favourite, Node, Search, SearchSettings, SearchState, pack_state, rank_by_picture, unpack_state
 from .sequence import PATHS, SPACINGS, SequenceMetrics, TextureSequence, interpolate, slerp
 from .similarity import log_spectrum_features, mssim, mssim_matrix, ssim_vectors
 from .sphere import angle_for_concentration, concentration_for_angle, sample_directions, sample_sphere
+from .texture_features import texture_features
 
 __all__ = [
     "FORMATS",
     "MAPS",
     "METHODS",
     "PATHS",
+    "SEARCH_METHODS",
     "SPACINGS",
     "Cancelled",
     "Candidates",
+    "Comparison",
     "Favourite",
     "MaterialMaps",
     "ModelInfo",
@@ -31,6 +36,7 @@ __all__ = [
     "Search",
     "SearchSettings",
     "SearchState",
+    "Seen",
     "SequenceMetrics",
     "TextureModel",
     "TextureSequence",
@@ -43,6 +49,7 @@ __all__ = [
     "estimate_height",
     "estimate_opacity",
     "find_bundles",
+    "find_latents",
     "install_bundle",
     "interpolate",
     "list_models",
@@ -60,6 +67,7 @@ __all__ = [
     "similarity_plot",
     "slerp",
     "ssim_vectors",
+    "texture_features",
     "unpack_state",
     "verify",
     "write_bundle",

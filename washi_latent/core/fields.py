@@ -13,8 +13,9 @@ variance (Heitz and Neyret 2018), so that no repetition shows. Lengths are in mi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,13 +57,29 @@ FIELD_NAMES: tuple[str, ...] = (
     "creases",
     "folds",
     "brush",  # mean 0, deviation 1
+    "rank",  # of each piece of bark, leaf and metal among its like, (0, 1]: which appear first
 )
 
 LAID_PER_CM = (8.0, 10.8)
 SURFACE_PER_MM2, BUNDLES_PER_MM2, STRANDS_PER_CM2 = 0.75, 0.05, (0.7, 1.3, 2.0)
 SLIVERS_PER_CM2, SPECKS_PER_CM2, LEAVES_PER_CM2, FLAKES_PER_CM2, DUST_PER_CM2 = 0.5, (2.0, 8.0), 0.5, 0.8, 22.0
+GATED: dict[str, tuple[str, float, float]] = {
+    "slivers": ("bark", 0.0, SLIVERS_PER_CM2),
+    "specks_few": ("specks", 0.0, SPECKS_PER_CM2[0]),
+    "specks_many": ("specks", *SPECKS_PER_CM2),
+    "leaves": ("leaves", 0.0, LEAVES_PER_CM2),
+    "flakes": ("flakes", 0.0, FLAKES_PER_CM2),
+    "dust": ("dust", 0.0, DUST_PER_CM2),
+}
+"""Fields of single pieces: what their number follows from (pieces a square centimetre), where they begin, how many there are."""
+GATE_SHARPNESS = 16.0
 DROP_SPACING_MM, DROP_RADIUS_MM = 4.4, 1.3
 CREASE_SIZE_MM = 10.0
+
+
+def gate(share: float, rank: Array) -> Array:
+    """How much of each piece shows, [0, 1]: with a growing share, whole pieces appear one after another, by their rank."""
+    return np.clip(GATE_SHARPNESS * ((1 + 1 / GATE_SHARPNESS) * np.float32(share) - rank), 0, 1)
 
 
 class Pen(Protocol):
@@ -109,6 +126,7 @@ class _Drawing:
         self.height, self.width, self.seed = height, width, seed
         self.shape = (height, width)
         self.area_mm2 = height * width * MILLIMETRES_PER_PIXEL**2
+        self._rank, self._ranking = np.zeros((height, width), np.float32), Lock()
 
     def rng(self, name: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *name.encode()])
@@ -146,6 +164,8 @@ class _Drawing:
             finally:
                 for rest in waiting:
                     rest.cancel()
+        # A piece's soft rim lies just outside its outline: its rank must reach there.
+        result[FIELD_NAMES.index("rank")] = ndimage.maximum_filter(self._rank, 3, mode="wrap")
 
     def metal(self) -> list[Array]:
         """Cut leaf, and dust."""
@@ -195,14 +215,19 @@ class _Drawing:
         return pen.take()
 
     def shapes(self, name: str, per_cm2: float, shape: Shape) -> tuple[Array, Array]:
-        """Filled shapes: cover, and a tone in [0, 1] that each shape has of its own."""
+        """Filled shapes: cover, and a tone in [0, 1] that each shape has of its own. Their ranks are kept."""
         rng = self.rng(name)
-        cover, tone = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
-        for _ in range(rng.poisson(per_cm2 * self.area_mm2 / 100)):
+        cover, tone, rank = (np.zeros(self.shape, np.float32) for _ in range(3))
+        count = rng.poisson(per_cm2 * self.area_mm2 / 100)
+        for number in range(count):
             outline = shape(rng) / MILLIMETRES_PER_PIXEL
             place = rng.random(2) * (self.width, self.height)
             shade, dense = rng.random(), rng.uniform(0.6, 1.0)
-            stamp(cover, tone, outline + place, float(dense), float(shade))
+            stamp(cover, outline + place, float(dense), ((tone, float(shade)), (rank, (number + 1) / count)))
+        with self._ranking:
+            # Where pieces of two kinds overlap the lower rank counts, or what hides one would cut a hole into the other.
+            lower = (rank > 0) & ((self._rank == 0) | (rank < self._rank))
+            self._rank[lower] = rank[lower]
         return cover, tone
 
     def lines(self) -> list[Array]:
@@ -549,8 +574,8 @@ def _around(course: Points, half: NDArray[np.float64]) -> Points:
     return np.concatenate([course + offset, (course - offset)[::-1]])
 
 
-def stamp(cover: Array, tone: Array, outline: Points, density: float, shade: float) -> None:
-    """Fill one outline (n, 2), x and y in pixels, into periodic planes, anti-aliased: cover is a maximum, tone follows it."""
+def stamp(cover: Array, outline: Points, density: float, marks: Iterable[tuple[Array, float]] = ()) -> None:
+    """Fill one outline (n, 2), x and y in pixels, into periodic planes, anti-aliased: cover is a maximum, marks follow it."""
     low = np.floor(outline.min(0)).astype(int) - 1
     size = np.ceil(outline.max(0)).astype(int) + 2 - low
     fine = 4
@@ -564,7 +589,9 @@ def stamp(cover: Array, tone: Array, outline: Points, density: float, shade: flo
     place: Any = (slice(top, top + mask.shape[0]), slice(left, left + mask.shape[1]))
     if top + mask.shape[0] > height or left + mask.shape[1] > width:
         place = np.ix_((np.arange(mask.shape[0]) + top) % height, (np.arange(mask.shape[1]) + left) % width)
-    tone[place] = np.where(mask > cover[place], shade, tone[place])
+    higher = mask > cover[place]
+    for plane, value in marks:
+        plane[place] = np.where(higher, np.float32(value), plane[place])
     cover[place] = np.maximum(cover[place], mask)
 
 

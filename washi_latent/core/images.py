@@ -19,6 +19,9 @@ from .errors import WashiError
 Array = NDArray[np.float32]
 
 MAX_PIXELS = 256_000_000
+PNG_COMPRESSION = 2
+"""Of zlib's levels: the grain of paper hardly shrinks. Level 6 takes four times as long, for 3 (colour) to 15 % (normals) fewer bytes."""
+
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
 _WHY = {
@@ -117,7 +120,7 @@ def write_png(path: str | os.PathLike[str], image: ArrayLike, provenance: Mappin
     text = PngImagePlugin.PngInfo()
     if provenance is not None:
         text.add_itxt("washi-latent", json.dumps(dict(provenance), ensure_ascii=False))
-    return write_atomically(path, lambda file: Image.fromarray(whole).save(file, "PNG", pnginfo=text))
+    return write_atomically(path, lambda file: Image.fromarray(whole).save(file, "PNG", pnginfo=text, compress_level=PNG_COMPRESSION))
 
 
 def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any] | None:
@@ -204,6 +207,14 @@ def rgb(image: ArrayLike) -> Array:
     if array.ndim == 2:
         array = array[..., None]
     return array[..., :3] if array.shape[-1] >= 3 else np.repeat(array[..., :1], 3, -1)
+
+
+def square(picture: ArrayLike) -> Array:
+    """The middle square of a picture (H, W, C)."""
+    array = np.asarray(picture, np.float32)
+    edge = min(array.shape[:2])
+    y, x = ((n - edge) // 2 for n in array.shape[:2])
+    return array[y : y + edge, x : x + edge]
 
 
 def _thumbnail(picture: Array, tile: int) -> Image.Image:

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from .errors import WashiError
-from .images import cannot_write, make_folder, rgb, write_atomically, write_png
+from .images import PNG_COMPRESSION, cannot_write, make_folder, rgb, write_atomically, write_png
 from .similarity import gray
 
 Array = NDArray[np.float32]
@@ -267,7 +267,7 @@ def _write_png16(path: Path, array: Array, provenance: Mapping[str, Any] | None)
     height, width, _ = array.shape
     whole = np.round(np.clip(array.astype(np.float64), 0, 1) * 65535).astype(">u2")
     plain = BytesIO()
-    png.Writer(width, height, greyscale=False, bitdepth=16, compression=6).write_packed(plain, (row.tobytes() for row in whole))
+    png.Writer(width, height, greyscale=False, bitdepth=16, compression=PNG_COMPRESSION).write_packed(plain, (row.tobytes() for row in whole))
     plain.seek(0)
     chunks = list(png.Reader(file=plain).chunks())
     if provenance is not None:

@@ -87,6 +87,21 @@ class ModelInfo:
         """Norm of the shell that the prior's points lie on: the square root of the dimension."""
         return math.sqrt(self.latent_dim)
 
+    def check_size(self, size: int | tuple[int, int] | None) -> tuple[int, int]:
+        """The size as (height, width), or a `WashiError` if the model can't make it."""
+        own = self.size
+        if size is None:
+            return own or (256, 256)
+        height, width = (size, size) if isinstance(size, int) else size
+        if own is not None and (height, width) != own:
+            raise WashiError(
+                f"the model {self.name} makes {own[1]} x {own[0]} pixels only, not {width} x {height}: leave the size out, or choose another model"
+            )
+        multiple = self.size_multiple
+        if not all(multiple <= n <= _MAX_EDGE and n % multiple == 0 for n in (height, width)):
+            raise WashiError(f"a texture of {width} x {height} pixels can't be made: choose multiples of {multiple} up to {_MAX_EDGE}")
+        return height, width
+
 
 class Network(Protocol):
     """A loaded generator."""
@@ -144,18 +159,7 @@ class TextureModel:
 
     def check_size(self, size: int | tuple[int, int] | None) -> tuple[int, int]:
         """The size as (height, width), or a `WashiError` if the model can't make it."""
-        own = self.info.size
-        if size is None:
-            return own or (256, 256)
-        height, width = (size, size) if isinstance(size, int) else size
-        if own is not None and (height, width) != own:
-            raise WashiError(
-                f"the model {self.info.name} makes {own[1]} x {own[0]} pixels only, not {width} x {height}: leave the size out, or choose another model"
-            )
-        multiple = self.info.size_multiple
-        if not all(multiple <= n <= _MAX_EDGE and n % multiple == 0 for n in (height, width)):
-            raise WashiError(f"a texture of {width} x {height} pixels can't be made: choose multiples of {multiple} up to {_MAX_EDGE}")
-        return height, width
+        return self.info.check_size(size)
 
     def _render(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> Array:
         """(n, H, W, C) of a few latents, clipped to [0, 1]."""
@@ -284,7 +288,7 @@ def load_model(
     Raises:
         WashiError: no such model; one that is truncated, altered, mismatched or beyond sane sizes; no such backend here.
     """
-    folder = _locate(name_or_path, extra)
+    folder = locate(name_or_path, extra)
     info = read_info(folder)
     if backend not in ("auto", "onnx", "torch"):
         raise WashiError(f"there is no backend {backend!r}: choose auto, onnx or torch")
@@ -317,7 +321,8 @@ def verify(folder: str | os.PathLike[str]) -> ModelInfo:
     return info
 
 
-def _locate(name_or_path: str | os.PathLike[str], extra: Iterable[str | os.PathLike[str]]) -> Path:
+def locate(name_or_path: str | os.PathLike[str], extra: Iterable[str | os.PathLike[str]] = ()) -> Path:
+    """The folder of a bundle by its name or path, or a `WashiError` that says which are here."""
     text = os.fspath(name_or_path)
     if not text:
         raise WashiError("no model was named: give a name or the path of a bundle's folder")
@@ -577,6 +582,19 @@ def write_bundle(folder: str | os.PathLike[str], description: Mapping[str, Any],
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return read_info(target)
+
+
+def amend_bundle(folder: str | os.PathLike[str], files: Mapping[str, bytes]) -> ModelInfo:
+    """Add files to a bundle or replace some; everything else stays, and every checksum is checked before.
+
+    Raises:
+        WashiError: a damaged bundle, a place that can't be written.
+    """
+    info = read_info(folder)
+    content = {name: _verified(info, name) for name in info.files}
+    value: dict[str, Any] = json.loads((info.folder / DESCRIPTION).read_text(encoding="utf-8"))
+    description = {name: part for name, part in value.items() if name not in ("schema_version", "name", "files")}
+    return write_bundle(folder, description, {**content, **files})
 
 
 # Installing

@@ -79,7 +79,8 @@ class DCGANGenerator(nn.Module):
 
 def local_mean(pictures: Tensor, edge: int) -> Tensor:
     """The mean over the square of `edge` pixels around each pixel, cut at the border; (N, C, H, W) both."""
-    return F.avg_pool2d(pictures, edge, 1, edge // 2, count_include_pad=False)
+    rows = F.avg_pool2d(pictures, (edge, 1), 1, (edge // 2, 0), count_include_pad=False)
+    return F.avg_pool2d(rows, (1, edge), 1, (0, edge // 2), count_include_pad=False)
 
 
 def _dcgan(options: dict[str, Any]) -> nn.Module:

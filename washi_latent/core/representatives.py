@@ -63,14 +63,13 @@ def choose_representatives(similarity: ArrayLike, count: int, method: Method = "
     matrix = np.asarray(similarity, np.float64)
     _check(matrix, count, method)
     random = rng if rng is not None else np.random.default_rng(0)
-    distinct = _distinct(matrix)
-    wanted = min(count, len(distinct))
-    message = None if wanted == count else f"only {wanted} of {len(matrix)} textures differ: {wanted} shown instead of {count}"
+    different, message = distinct(matrix, count)
+    wanted = min(count, len(different))
     if method == "paper":
         indices, labels = _paper(matrix, wanted, random)
         return Representatives(indices, labels, message)
     if method == "random":
-        indices = np.asarray(random.permutation(distinct)[:wanted], np.intp)
+        indices = np.asarray(random.permutation(different)[:wanted], np.intp)
         return Representatives(indices, _labels(matrix, indices), message)
     indices = _greedy(matrix, wanted)
     if method == "medoids":
@@ -96,14 +95,16 @@ def _check(matrix: NDArray[np.float64], count: int, method: str) -> None:
         raise WashiError("similarities hold values that are not numbers: check the textures")
 
 
-def _distinct(matrix: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Indices of textures that differ from every one before: rows that don't repeat."""
-    kept: list[int] = []
+def distinct(similarity: ArrayLike, count: int) -> tuple[NDArray[np.intp], str | None]:
+    """Indices of textures that differ from every one before, rows of (N, M) that don't repeat; and a message if they are fewer than `count`."""
+    matrix, kept = np.asarray(similarity, np.float64), list[int]()
     for i, row in enumerate(matrix):
         same = np.abs(matrix[kept] - row).max(1) < 1 - SAME if kept else np.zeros(0, bool)
         if not same.any():
             kept.append(i)
-    return np.asarray(kept, np.intp)
+    few = len(kept) < count
+    message = f"only {len(kept)} of {len(matrix)} textures differ: {len(kept)} shown instead of {count}" if few else None
+    return np.asarray(kept, np.intp), message
 
 
 def _greedy(matrix: NDArray[np.float64], count: int) -> NDArray[np.intp]:

@@ -12,27 +12,34 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import WashiError
-from .images import resize, rgb
+from .images import resize, rgb, square
 from .models import ModelInfo
+from .preference import DRAWS, PREVIEW_EDGE, Comparison, FeatureSpace, Seen, believe, features_of, most_useful, survey
 from .progress import Progress, ignore, part
-from .representatives import METHODS, Method, Representatives, choose_representatives
-from .similarity import gray, mssim_matrix
-from .sphere import MAX_CONCENTRATION, sample_sphere
+from .representatives import METHODS, Method, Representatives, choose_representatives, distinct
+from .similarity import mssim_matrix
+from .sphere import MAX_CONCENTRATION, sample_directions, sample_sphere
+from .texture_features import GROUPS, texture_features
 
 Array = NDArray[np.float32]
 Latents = NDArray[np.float64]
 
 STATE_VERSION = 1
+
+SearchMethod = Literal["preference"] | Method
+SEARCH_METHODS: tuple[SearchMethod, ...] = ("preference", *METHODS)
+
 COMPARED_EDGE = 64
 """Textures are compared at this many pixels an edge: a step must answer while the artist looks."""
 
 MAX_SAMPLES = 4096
+ALL_PAIRS, REFERENCES = 200, 32
 
 
 class Model(Protocol):
@@ -58,9 +65,13 @@ class SearchSettings:
             toward a favourite.
         samples: textures a step.
         representatives: how many of them are shown.
-        method: how they are chosen (`METHODS`).
+        method: how they are chosen: "preference", by what the picks so far tell (`preference.py`), or one of
+            `representatives.METHODS`, by the candidates alone; "paper" is Algorithm 1.
         shell: bring candidates to the prior's shell, where the model was trained; off is the paper's.
         step: how much of the way to the pick is walked: 1 to it, below 1 part of it, above 1 beyond.
+        elsewhere: with the method "preference", the share of samples that come from all of the model, so that no search is stuck;
+            none of them where the light points to a favourite.
+        nearest: with the method "preference", candidates lie at all distances from this share of the radius up to it.
     """
 
     radius: float = 7.0
@@ -68,9 +79,11 @@ class SearchSettings:
     direction: str = "last"
     samples: int = 50
     representatives: int = 8
-    method: Method = "coverage"
+    method: SearchMethod = "preference"
     shell: bool = True
     step: float = 1.0
+    elsewhere: float = 0.4
+    nearest: float = 0.35
 
     def __post_init__(self) -> None:
         checks = (
@@ -82,7 +95,9 @@ class SearchSettings:
                 1 <= self.representatives <= self.samples,
                 f"{self.representatives} representatives of {self.samples} samples were asked for: choose 1 to {self.samples}",
             ),
-            (self.method in METHODS, f"there is no method {self.method!r}: choose from {', '.join(METHODS)}"),
+            (self.method in SEARCH_METHODS, f"there is no method {self.method!r}: choose from {', '.join(SEARCH_METHODS)}"),
+            (0 <= self.elsewhere <= 1, f"the share of samples from elsewhere is {self.elsewhere}: choose 0 to 1"),
+            (0 < self.nearest <= 1, f"the nearest share of the radius is {self.nearest}: choose above 0, at most 1"),
             (math.isfinite(self.step) and 0 < self.step <= 4, f"the step is {self.step}: choose above 0, at most 4"),
         )
         for holds, sentence in checks:
@@ -108,6 +123,7 @@ class Node:
         draw: which draw of candidates is shown here; "others" raises it.
         picked_draw: which draw of the parent the pick was made from.
         settings: how candidates are sampled here.
+        comparisons: what was chosen on the way here and what was not, and what was not here: the method "preference" learns from it.
     """
 
     parent: int
@@ -117,6 +133,7 @@ class Node:
     draw: int
     picked_draw: int
     settings: SearchSettings
+    comparisons: tuple[Comparison, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,6 +178,16 @@ class SearchState:
             result.append(parent)
         return result[::-1]
 
+    def comparisons(self) -> tuple[list[Comparison], bool]:
+        """What was chosen on the path since the search last went to a texture without comparing; and whether it did, or began at one."""
+        result: list[Comparison] = []
+        for index in reversed(self.path()):
+            node = self.nodes[index]
+            result += node.comparisons
+            if node.parent >= 0 and node.picked < 0:
+                return result, True
+        return result, any(self.nodes[0].center)
+
     def children(self, index: int) -> list[int]:
         """Indices of the nodes that were reached from a node."""
         return [i for i, node in enumerate(self.nodes) if node.parent == index]
@@ -189,9 +216,11 @@ class Candidates:
 
     Attributes:
         latents: (N, dim). images: (N, H, W, C) in [0, 1].
-        similarity: (N, N) MSSIM of the compared pictures.
+        similarity: (N, N) MSSIM of the compared pictures; estimated for more than `ALL_PAIRS` of them, see `similarities`.
         representatives: chosen indices, labels, and a message or None.
         node, draw: whose they are.
+        seen: what a pick teaches here; `Search.pick` takes it where the pick is made without these candidates at hand. None
+            with methods that don't learn.
     """
 
     latents: Latents
@@ -200,6 +229,7 @@ class Candidates:
     representatives: Representatives
     node: int
     draw: int
+    seen: Seen | None = None
 
 
 @dataclass
@@ -261,11 +291,42 @@ class Search:
     def _look(self, index: int, draw: int, progress: Progress) -> Candidates:
         settings = self.state.nodes[index].settings
         latents, rng = self._draw(index, draw)
-        images = self.model.generate(latents, self._edge(), self.state.noise_seed, part(progress, 0, 0.8))
-        similarity = mssim_matrix(compared(images), threads=self.threads)
-        progress(0.95)
+        images = self.model.generate(latents, self._edge(), self.state.noise_seed, part(progress, 0, 0.7))
+        similarity = similarities(compared(images), self.threads)
+        progress(0.8)
+        if settings.method == "preference":
+            seen, chosen = self._preferred(latents, images, similarity, rng, part(progress, 0.8, 1))
+            return Candidates(latents, images, similarity, chosen, index, draw, seen)
         chosen = choose_representatives(similarity, settings.representatives, settings.method, rng)
         return Candidates(latents, images, similarity, chosen, index, draw)
+
+    def _preferred(self, latents: Latents, images: Array, similarity: Array, rng: np.random.Generator, progress: Progress) -> tuple[Seen, Representatives]:
+        """The textures that are most useful to show, by what the picks so far tell."""
+        space = survey(self.model, self.state.noise_seed, progress)
+        features = self._features(latents, images)
+        here = self._features_here()
+        comparisons, landed = self.state.comparisons()
+        told = bool(comparisons) or landed
+        wishes = believe(space, comparisons, here if landed else None).draw(DRAWS, rng) if told else space.points
+        points = space(features)
+        wanted = self.state.node.settings.representatives
+        different, message = distinct(similarity, wanted)
+        useful = most_useful(points[different], wishes, min(wanted, len(different)), None if here is None else space(here))
+        indices = different[useful]
+        labels = np.linalg.norm(points[:, None] - points[indices], axis=-1).argmin(1)
+        labels[indices] = np.arange(len(indices))
+        return Seen(features, indices, here), Representatives(indices, labels.astype(np.intp), message)
+
+    def _features(self, latents: Latents, images: Array) -> Array:
+        there = self.model.info.size is not None or images.shape[1:3] == (PREVIEW_EDGE, PREVIEW_EDGE)
+        return texture_features(images) if there else features_of(self.model, latents, self.state.noise_seed)
+
+    def _features_here(self) -> Array | None:
+        """Of the texture where the search stands; None at the beginning, where none was chosen."""
+        center = np.asarray(self.state.node.center)
+        if self.state.node.parent < 0 and not center.any():
+            return None
+        return features_of(self.model, center[None], self.state.noise_seed)[0]
 
     def latents(self) -> Latents:
         """Where this place's candidates lie, (samples, dim), without making their pictures."""
@@ -288,12 +349,13 @@ class Search:
 
     # Walking
 
-    def pick(self, index: int, settings: SearchSettings | None = None) -> SearchState:
+    def pick(self, index: int, settings: SearchSettings | None = None, seen: Seen | None = None) -> SearchState:
         """Pick a candidate: r v_S = p_S - c is the direction, p_S the next centre (Algorithm 1, step 4).
 
         Args:
             index: of the candidate among all samples (not among the representatives).
             settings: of the next step; None: those of this one, or of the steps after the first.
+            seen: what was shown; None: as `sample` showed it, if it did; without it the pick counts, but teaches nothing.
 
         Raises:
             WashiError: no such candidate.
@@ -303,8 +365,9 @@ class Search:
             raise WashiError(f"there is no candidate {index}: pick one from 0 to {len(latents) - 1}")
         node = self.state.node
         center = np.asarray(node.center)
-        target = center + node.settings.step * (latents[index] - center)
-        return self._grow(Node(self.state.current, _tuple(target), _tuple(way(center, target)), index, 0, node.draw, self._following(settings)))
+        target = _single(center + node.settings.step * (latents[index] - center))
+        learned = self._learned(index, seen)
+        return self._grow(Node(self.state.current, _tuple(target), _tuple(way(center, target)), index, 0, node.draw, self._following(settings), learned))
 
     def step_to(self, latent: ArrayLike, settings: SearchSettings | None = None) -> SearchState:
         """Walk to any latent: a favourite, or one found from a picture."""
@@ -315,9 +378,19 @@ class Search:
         node = self.state.node
         return settings or (node.settings if node.parent >= 0 else self.settings_after) or node.settings
 
-    def others(self) -> SearchState:
-        """Another draw of candidates at the same place."""
-        return self._change(draw=self.state.node.draw + 1)
+    def others(self, seen: Seen | None = None) -> SearchState:
+        """Another draw of candidates at the same place; nothing that was shown is nearer to what is in mind.
+
+        Args:
+            seen: as for `pick`.
+        """
+        return self._change(draw=self.state.node.draw + 1, comparisons=self.state.node.comparisons + self._learned(None, seen))
+
+    def _learned(self, picked: int | None, seen: Seen | None) -> tuple[Comparison, ...]:
+        looked = self._cache.get((self.state.current, self.state.node.draw))
+        seen = seen or (looked.seen if looked else None)
+        comparison = seen.comparison(picked) if seen else None
+        return () if comparison is None else (comparison,)
 
     def adjust(self, settings: SearchSettings) -> SearchState:
         """Look around the same place with other settings (Algorithm 1: none suits, change c, r, d or kappa)."""
@@ -404,13 +477,18 @@ class Search:
         point = np.asarray(latent, np.float64)
         if point.shape != (self.model.latent_dim,) or not np.isfinite(point).all():
             raise WashiError(f"a latent of shape {point.shape} or with values that are not numbers was given: this model needs {self.model.latent_dim} numbers")
-        return _tuple(point)
+        return _tuple(_single(point))
+
+
+def _single(point: ArrayLike) -> Latents:
+    """What a network takes, in single precision: what no picture can show is not kept, and a saved search is half as long."""
+    return np.asarray(point, np.float32).astype(np.float64)
 
 
 def default_settings(model: Model) -> tuple[SearchSettings, SearchSettings]:
     """Settings of the first step (the light shines everywhere) and of those after it (around the pick, Fig. 3)."""
     scale = model.info.prior_radius / 10  # the paper's numbers are for 100 dimensions
-    return SearchSettings(radius=7.0 * scale, concentration=0.0), SearchSettings(radius=5.0 * scale, concentration=0.0, direction="any")
+    return SearchSettings(radius=7.0 * scale, concentration=0.0), SearchSettings(radius=8.0 * scale, concentration=0.0, direction="any")
 
 
 def candidate_latents(center: Latents, direction: Latents, settings: SearchSettings, rng: np.random.Generator, prior_radius: float) -> Latents:
@@ -418,7 +496,7 @@ def candidate_latents(center: Latents, direction: Latents, settings: SearchSetti
 
     Args:
         center, direction: (dim,); a direction of zeros leaves the light without a mean direction.
-        settings: radius, concentration, direction, samples, shell.
+        settings: radius, concentration, direction, samples, shell; with the method "preference" also `nearest` and `elsewhere`.
         rng: source of randomness.
         prior_radius: norm of the prior's shell.
 
@@ -428,11 +506,22 @@ def candidate_latents(center: Latents, direction: Latents, settings: SearchSetti
     concentration, mean = settings.concentration, direction
     if settings.direction == "any" or not mean.any():
         mean = rng.standard_normal(len(center))
-    points = sample_sphere(center, settings.radius, mean, concentration, settings.samples, rng)
-    if not settings.shell:
-        return points
-    norms = np.linalg.norm(points, axis=1, keepdims=True)
-    return points / np.maximum(norms, 1e-12) * prior_radius
+    if settings.method == "preference":
+        points = _near_and_elsewhere(center, mean, settings, rng)
+    else:
+        points = sample_sphere(center, settings.radius, mean, concentration, settings.samples, rng)
+    if settings.shell:
+        points = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12) * prior_radius
+    return _single(points)
+
+
+def _near_and_elsewhere(center: Latents, mean: Latents, settings: SearchSettings, rng: np.random.Generator) -> Latents:
+    """Points around the centre at many distances, equally many an octave, and points of the prior."""
+    far = 0 if settings.toward else round(settings.samples * settings.elsewhere)
+    near = settings.samples - far
+    distances = settings.radius * np.exp(rng.uniform(math.log(settings.nearest), 0, near))
+    directions = sample_directions(mean, settings.concentration, near, rng)
+    return np.concatenate([center + distances[:, None] * directions, rng.standard_normal((far, len(center)))])
 
 
 def way(start: ArrayLike, end: ArrayLike) -> Latents:
@@ -457,32 +546,48 @@ def compared(images: ArrayLike) -> Array:
     return part.reshape(len(part), kept // 2, 2, kept // 2, 2, part.shape[-1]).mean((2, 4))
 
 
+def similarities(pictures: ArrayLike, threads: int | None = None) -> Array:
+    """(N, N) MSSIM of pictures (N, H, W, C); of more than `ALL_PAIRS` an estimate whose time grows with N, not with its square.
+
+    The estimate compares SSIM vectors (Satoh, section 3) to `REFERENCES` pictures, which farthest-first traversal of the texture
+    features spreads over all: 1 less the root mean square difference of two vectors.
+    """
+    array = np.asarray(pictures, np.float32)
+    if len(array) <= ALL_PAIRS:
+        return mssim_matrix(array, threads=threads)
+    points = FeatureSpace.of(texture_features(array)).points
+    chosen, distance = [0], np.linalg.norm(points - points[0], axis=1)
+    while len(chosen) < REFERENCES:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(points - points[chosen[-1]], axis=1))
+    vectors = mssim_matrix(array, array[chosen], threads).astype(np.float64)
+    squares = (vectors**2).sum(1)
+    apart = np.maximum(squares[:, None] + squares - 2 * vectors @ vectors.T, 0) / REFERENCES
+    result = 1 - np.sqrt(apart)
+    np.fill_diagonal(result, 1)
+    return result.astype(np.float32)
+
+
 def rank_by_picture(images: ArrayLike, target: ArrayLike) -> NDArray[np.intp]:
-    """Indices of textures (N, H, W, C), the one that looks most like a picture (h, w, 3) first: MSSIM, and mean colour."""
+    """Indices of textures (N, H, W, C), the one that looks most like a picture (h, w, 3) first, wherever its marks lie."""
     textures = np.asarray(images, np.float32)
-    height, width = textures.shape[1:3]
-    wanted = resize(_square(rgb(target)), height, width)
-    structure = mssim_matrix(gray(textures), gray(wanted)[None])[:, 0]
-    colors = np.stack([rgb(t) for t in textures]).mean((1, 2))
-    distance = np.linalg.norm(colors - wanted.mean((0, 1)), axis=1)
-    return np.argsort(-(structure - 2.0 * distance), kind="stable")
-
-
-def _square(picture: Array) -> Array:
-    edge = min(picture.shape[:2])
-    y, x = ((n - edge) // 2 for n in picture.shape[:2])
-    return picture[y : y + edge, x : x + edge]
+    wanted = resize(square(rgb(target)), *textures.shape[1:3])
+    features = texture_features(np.concatenate([np.stack([rgb(t) for t in textures]), wanted[None]]))
+    points = FeatureSpace.of(features)(features)
+    return np.argsort(np.linalg.norm(points[:-1] - points[-1], axis=1), kind="stable")
 
 
 # Packing
 
 
 def pack_state(state: SearchState) -> str:
-    """A state in little room, for a file that holds it among much else: about a kilobyte a step; `unpack_state` gives an equal value.
+    """A state in little room, for a file that holds it among much else: about 1.2 kilobytes a step; `unpack_state` gives an equal value.
 
     Directions follow from the points; equal settings are kept once.
     """
     settings = list(dict.fromkeys(node.settings for node in state.nodes))
+    points = [n.center for n in state.nodes] + [f.latent for f in state.favourites]
+    kind = "<f4" if np.array_equal(points, _single(points)) else "<f8"
     value = {
         "state_version": STATE_VERSION,
         "model": state.model,
@@ -492,9 +597,11 @@ def pack_state(state: SearchState) -> str:
         "trail": state.trail,
         "settings": [asdict(one) for one in settings],
         "nodes": [[n.parent, n.picked, n.draw, n.picked_draw, settings.index(n.settings)] for n in state.nodes],
-        "centers": _packed([n.center for n in state.nodes]),
+        "comparisons": [[[c.chosen, _packed(c.options, "<f2")] for c in n.comparisons] for n in state.nodes],
+        "centers": _packed([n.center for n in state.nodes], kind),
         "favourites": [f.name for f in state.favourites],
-        "kept": _packed([f.latent for f in state.favourites]),
+        "kept": _packed([f.latent for f in state.favourites], kind),
+        "numbers": kind,
     }
     return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
@@ -507,25 +614,30 @@ def unpack_state(text: str) -> SearchState:
     """
     try:
         value: Any = json.loads(text)
-        centers = _unpacked(value["centers"], len(value["nodes"]))
-        kept = _unpacked(value["kept"], len(value["favourites"]))
+        kind = {"<f4": "<f4", "<f8": "<f8"}[value["numbers"]]
+        centers = _unpacked(value["centers"], len(value["nodes"]), kind)
+        kept = _unpacked(value["kept"], len(value["favourites"]), kind)
         nodes = []
-        for (parent, picked, draw, picked_draw, settings), center in zip(value["nodes"], centers, strict=True):
+        for (parent, picked, draw, picked_draw, settings), center, compared in zip(value["nodes"], centers, value["comparisons"], strict=True):
             start = centers[parent] if parent >= 0 else center
             item = {"parent": parent, "center": center.tolist(), "direction": way(start, center).tolist(), "picked": picked}
-            nodes.append({**item, "draw": draw, "picked_draw": picked_draw, "settings": value["settings"][settings]})
+            comparisons = [{"chosen": chosen, "options": _unpacked(options, -1, "<f2").tolist()} for chosen, options in compared]
+            nodes.append({**item, "draw": draw, "picked_draw": picked_draw, "settings": value["settings"][settings], "comparisons": comparisons})
         favourites = [{"name": name, "latent": latent.tolist()} for name, latent in zip(value["favourites"], kept, strict=True)]
     except (KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
         raise WashiError("the search that is saved here can't be read: begin a new one") from error
     return state_from_dict({**value, "nodes": nodes, "favourites": favourites})
 
 
-def _packed(rows: Sequence[Sequence[float]]) -> str:
-    return base64.b64encode(np.asarray(rows, "<f8").tobytes()).decode()
+def _packed(rows: Sequence[Sequence[float]], kind: str) -> str:
+    return base64.b64encode(np.asarray(rows, kind).tobytes()).decode()
 
 
-def _unpacked(text: str, count: int) -> Latents:
-    flat = np.frombuffer(base64.b64decode(text, validate=True), "<f8")
+def _unpacked(text: str, count: int, kind: str) -> Latents:
+    """(count, M) numbers, or with a count of -1 (K, F) features."""
+    flat = np.frombuffer(base64.b64decode(text, validate=True), kind).astype(np.float64)
+    if count < 0:
+        return flat.reshape(-1, sum(GROUPS.values()))
     return flat.reshape(count, -1) if count else flat.reshape(0, 0)
 
 
@@ -565,7 +677,7 @@ def _node(item: Mapping[str, Any]) -> Node:
     given = dict(item["settings"])
     if set(given) != known:
         raise WashiError("this is not a saved search: a step's settings are not those of this version")
-    numbers = {f: float(given[f]) for f in ("radius", "concentration", "step")}
+    numbers = {f: float(given[f]) for f in ("radius", "concentration", "step", "elsewhere", "nearest")}
     if type(given["shell"]) is not bool:
         raise TypeError("shell")
     settings = SearchSettings(**{**given, **numbers, "samples": _whole(given["samples"]), "representatives": _whole(given["representatives"])})
@@ -577,6 +689,7 @@ def _node(item: Mapping[str, Any]) -> Node:
         _whole(item["draw"]),
         _whole(item["picked_draw"]),
         settings,
+        tuple(Comparison(tuple(_numbers(option) for option in c["options"]), _whole(c["chosen"])) for c in item["comparisons"]),
     )
 
 

@@ -204,6 +204,10 @@ class _Line:
         """MSSIM to the reference at positions."""
         return mssim_matrix(self.pictures(positions), self.reference)[:, 0].astype(np.float64)
 
+    def differences(self, positions: Vector) -> Vector:
+        """(N, N) 1 - MSSIM of all pairs."""
+        return 1 - mssim_matrix(self.pictures(positions)).astype(np.float64)
+
     def steps(self, positions: Vector) -> Vector:
         """1 - MSSIM of neighbours."""
         pictures = self.pictures(positions)
@@ -286,27 +290,81 @@ def _increasing(positions: Vector) -> Vector:
     return result
 
 
-def _even(line: _Line, count: int, turns: int = 14, wanted: float = 1.04) -> tuple[Vector, str | None]:
-    """Positions whose neighbours are equally different: equal parts of the accumulated step, measured again and again."""
-    positions = np.linspace(0, 1, count + 2)
-    best, best_ratio = positions, np.inf
-    knots, density = positions, line.steps(positions)
-    if density.max() < 1e-6:
-        return positions, "the ends look the same: the textures are spaced by their latents"
-    power = 1.0
+def _even(line: _Line, count: int, turns: int = 12, wanted: float = 1.04) -> tuple[Vector, str | None]:
+    """Positions whose neighbours are equally different.
+
+    A way through latent space can be all but still for long and then change within a thousandth of itself. So it is first
+    walked finely enough to see every change; on that map equal steps are found; and what the map's grid leaves is
+    corrected by measuring the steps themselves.
+    """
+    grid = _fine_grid(line, count)
+    if line.steps(grid).max() < 1e-6:
+        return np.linspace(0, 1, count + 2), "the ends look the same: the textures are spaced by their latents"
+    positions = _equal_steps(grid, line.differences(grid), count)[0]
+    best, best_steps, power = positions, np.maximum(line.steps(positions), 1e-9), 1.0
     for _ in range(turns):
-        steps = np.maximum(line.steps(positions), 1e-9)
-        ratio = float(steps.max() / steps.min())
-        if ratio < best_ratio:
-            best, best_ratio, knots, density = positions, ratio, positions, steps
-        else:
-            power *= 0.6  # it overshot: a smaller correction from the best so far
-        if best_ratio <= wanted:
+        if best_steps.max() <= wanted * best_steps.min():
             break
         # A step grows about in proportion to its width: narrow the wide ones, widen the narrow.
-        widths = np.diff(knots) * (density.mean() / density) ** power
+        widths = np.diff(best) * (best_steps.mean() / best_steps) ** power
         positions = np.concatenate([[0.0], np.cumsum(widths)[:-1] / widths.sum(), [1.0]])
+        steps = np.maximum(line.steps(positions), 1e-9)
+        if steps.max() / steps.min() < best_steps.max() / best_steps.min():
+            best, best_steps = positions, steps
+        else:
+            power *= 0.6  # it overshot: a smaller correction from the best so far
     return best, None
+
+
+def _fine_grid(line: _Line, count: int, most: int = 240) -> Vector:
+    """Positions so near to one another that a step of the sequence spans several of them, wherever the way changes."""
+    grid = np.linspace(0, 1, 2 * count + 3)
+    while len(grid) < most:
+        differences = line.differences(grid)
+        step = _equal_steps(grid, differences, count)[1]
+        wide = np.flatnonzero((np.diag(differences, 1) > step / 3) & (np.diff(grid) > 1e-7))
+        if not len(wide):
+            break
+        middle = (grid[wide] + grid[wide + 1]) / 2
+        grid = np.sort(np.concatenate([grid, middle[: most - len(grid)]]))
+    return grid
+
+
+def _equal_steps(grid: Vector, differences: NDArray[np.float64], count: int) -> tuple[Vector, float]:
+    """Positions of `count` textures between the ends whose neighbours differ by one and the same amount, and that amount.
+
+    Args:
+        grid: (K,) increasing, 0 to 1. differences: (K, K) between the pictures there; linear in between.
+    """
+    low, high = 0.0, float(differences.max())
+    positions = np.linspace(0, 1, count + 2)
+    for _ in range(50):
+        step = (low + high) / 2
+        walked = _walk(grid, differences, count, step)
+        if walked is None or walked[1] < step:
+            high = step  # it came to the end too early
+        else:
+            low, positions = step, walked[0]
+    return positions, max(low, 1e-12)
+
+
+def _walk(grid: Vector, differences: NDArray[np.float64], count: int, step: float) -> tuple[Vector, float] | None:
+    """From the first end, `count` times to the next place that differs by `step`; the places, and what is left to the last end."""
+    places = [0.0]
+    for taken in range(count + 1):
+        here = places[-1]
+        left = min(int(np.searchsorted(grid, here, "right")) - 1, len(grid) - 2)
+        share = (here - grid[left]) / (grid[left + 1] - grid[left])
+        row = (1 - share) * differences[left, left + 1 :] + share * differences[left + 1, left + 1 :]
+        ahead, row = np.concatenate([[here], grid[left + 1 :]]), np.concatenate([[0.0], row])
+        if taken == count:
+            return np.array([*places, 1.0]), float(row[-1])
+        beyond = np.flatnonzero(row >= step)
+        if not len(beyond) or beyond[0] == 0:
+            return None
+        k = int(beyond[0])
+        places.append(float(ahead[k - 1] + (ahead[k] - ahead[k - 1]) * (step - row[k - 1]) / (row[k] - row[k - 1])))
+    return None
 
 
 # Joining parts

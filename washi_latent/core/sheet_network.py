@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from .fields import GATE_SHARPNESS
 
 
 class PaperFlow(nn.Module):
@@ -48,15 +51,31 @@ class SheetGenerator(PaperFlow):
 
     Args:
         latent_dim: Z. fields: number of fields. recipe: dimension of a recipe. features: width. channels: 5 (colour, height,
-            opacity) or 3. steps: Euler steps of the flow.
+            opacity) or 3. steps: Euler steps of the flow. gates: indices of the fields of single pieces (bark, leaf, metal); with some, the
+            last field is the pieces' rank, and the recipe's numbers of pieces say up to which rank they show: whole pieces come and go,
+            where a plain mix would let all of them fade.
     """
 
     MARGIN = 3
     """Pixels of fields that are needed around the sheet."""
 
-    def __init__(self, latent_dim: int = 100, fields: int = 24, recipe: int = 33, features: int = 32, channels: int = 5, steps: int = 10) -> None:
+    gate_number: Tensor
+    gate_level: Tensor
+    gate_first: Tensor
+    gate_pieces: Tensor
+
+    def __init__(
+        self, latent_dim: int = 100, fields: int = 25, recipe: int = 33, features: int = 32, channels: int = 5, steps: int = 10, gates: Sequence[int] = ()
+    ) -> None:
         super().__init__(latent_dim, recipe, steps)
-        self.fields, self.features = fields, features
+        self.gates = list(gates)
+        self.fields, self.features = fields - bool(self.gates), features
+        fields = self.fields
+        if self.gates:
+            self.register_buffer("gate_number", torch.zeros(len(self.gates), recipe))
+            self.register_buffer("gate_level", torch.zeros(len(self.gates)))
+            self.register_buffer("gate_first", torch.zeros(len(self.gates)))
+            self.register_buffer("gate_pieces", torch.ones(len(self.gates)))
         self.mapping = nn.Sequential(nn.Linear(recipe, 192), nn.LeakyReLU(0.2), nn.Linear(192, 192), nn.LeakyReLU(0.2))
         self.mix = nn.Linear(192, features * (fields + 1))
         self.convolutions = nn.ModuleList(nn.Conv2d(features, features, 3) for _ in range(self.MARGIN))
@@ -73,15 +92,25 @@ class SheetGenerator(PaperFlow):
         """(N, R) and (1 or N, F, H + 6, W + 6) -> (N, C, H, W) in [0, 1]."""
         style = self.mapping(recipe)
         weights = self.mix(style).view(-1, self.features, self.fields + 1)
-        mixed = weights[:, :, :-1] @ fields.flatten(2) + weights[:, :, -1:]
+        mixed = weights[:, :, :-1] @ fields[:, : self.fields].flatten(2) + weights[:, :, -1:]
+        if self.gates:
+            mixed = mixed - weights[:, :, self.gates] @ self._hidden(recipe, fields).flatten(2)
         x = F.leaky_relu(mixed.view(-1, self.features, fields.shape[2], fields.shape[3]), 0.2)
         for convolution, change in zip([*self.convolutions, self.join], self.styles, strict=True):
             scale, shift = change(style)[:, :, None, None].chunk(2, 1)
             x = F.silu(convolution(x) * (1 + scale) + shift)
         return torch.sigmoid(self.out(x) + self.base(style)[:, :, None, None])
 
+    def _hidden(self, recipe: Tensor, fields: Tensor) -> Tensor:
+        """What the gates take away of their fields: (N, G, H, W). The recipe's numbers of pieces are log(1 + 4 n), standardized."""
+        number = (torch.exp(recipe @ self.gate_number.T + self.gate_level) - 1) / 4  # ONNX has no expm1
+        share = ((number - self.gate_first) / self.gate_pieces).clamp(0, 1)[:, :, None, None]
+        shown = (GATE_SHARPNESS * ((1 + 1 / GATE_SHARPNESS) * share - fields[:, -1:])).clamp(0, 1)
+        return fields[:, self.gates] * (1 - shown)
+
 
 def build(options: dict[str, Any]) -> nn.Module:
     """The untrained generator of a bundle's options."""
     numbers = {name: int(options[name]) for name in ("latent_dim", "recipe", "features", "channels", "steps") if name in options}
-    return SheetGenerator(fields=len(options["fields"]), **numbers)
+    gates = [options["fields"].index(name) for name in options.get("gates", ())]
+    return SheetGenerator(fields=len(options["fields"]), gates=gates, **numbers)

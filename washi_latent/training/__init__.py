@@ -34,6 +34,7 @@ class TrainOptions:
         work: folder for patches, checkpoints and pictures of samples; None: `out` + ".training".
         sheets, patches_per_sheet: size of the simulated data.
         patches: number cut from photographs.
+        begin_with: a sheet model of the simulation, by name or folder, whose weights to begin with; None: random ones.
         lessons: pictures of the sheet model that a 64-pixel model of simulated washi begins with; 0: none.
         threads: None: as PyTorch likes.
         evaluate: fill the card with figures, which takes some minutes.
@@ -53,7 +54,8 @@ class TrainOptions:
     sheets: int = 420
     patches_per_sheet: int = 60
     patches: int = 20_000
-    lessons: int = 24_000
+    begin_with: str | None = None
+    lessons: int = 8_000
     threads: int | None = None
     evaluate: bool = True
     title: str | None = None

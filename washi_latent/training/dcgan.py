@@ -61,10 +61,10 @@ class Recipe:
     encoder_features: int = 24
     batch: int = 32
     warm_up: int = 400
-    lessons: int = 4000
-    reconstruct_every: int = 2
+    lessons: int = 1500
+    reconstruct_every: int = 4
     rate: float = 2e-4
-    discriminator_rate: float = 4e-4
+    discriminator_rate: float = 3e-4
     warm_rate: float = 8e-4
     later_rate: float = 1e-4
     reconstruction: float = 150.0
@@ -89,7 +89,7 @@ class Lessons:
     """The sheet model's flow from latents to recipes, its weights by name."""
 
     @classmethod
-    def of(cls, model: TextureModel, count: int = 24_000, seed: int = 0, say: Callable[[str], None] = lambda _: None) -> Lessons:
+    def of(cls, model: TextureModel, count: int = 8_000, seed: int = 0, say: Callable[[str], None] = lambda _: None) -> Lessons:
         """Draw lessons: sheets of 9.6 mm, as a scanner shows them, at 64 pixels."""
         latents = np.random.default_rng(seed).normal(size=(count, model.latent_dim)).astype(np.float32)
         pictures = np.empty((count, 64, 64, 3), np.uint8)

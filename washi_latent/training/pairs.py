@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.fields import DUST_PER_CM2, FIELD_NAMES, FLAKES_PER_CM2, LEAVES_PER_CM2, MILLIMETRES_PER_PIXEL, SLIVERS_PER_CM2, SPECKS_PER_CM2, STRANDS_PER_CM2
+from ..core.fields import FIELD_NAMES, GATED, MILLIMETRES_PER_PIXEL, STRANDS_PER_CM2, gate
 from .washi import STRAND_WEIGHT, Inclusions, Pulp, draw_parameters, finish, hole_factor
 
 Array = NDArray[np.float32]
@@ -93,15 +93,14 @@ class _LaidInclusions:
     def covers(self) -> list[tuple[Array, Array]]:
         """(cover, linear colour) of what lies in the sheet and on it, lowest first."""
         f, p = self.f, self.p
-        few, many = _layers(p["specks"], SPECKS_PER_CM2)
-        bark = np.maximum(np.maximum(_shown(p["bark"], SLIVERS_PER_CM2) * f["slivers"], few * f["specks_few"]), many * f["specks_many"])
+        shown = {name: f[name] * gate(float(np.clip((p[number] - first) / pieces, 0, 1)), f["rank"]) for name, (number, first, pieces) in GATED.items()}
+        bark = np.maximum.reduce([shown["slivers"], shown["specks_few"], shown["specks_many"]])
         tone = f["bark_tone"][..., None]
         silver = float(np.clip((p["silver"] - 0.4) / 0.2, 0, 1)) * 0.9
-        metal = np.maximum(_shown(p["flakes"], FLAKES_PER_CM2) * f["flakes"], _shown(p["dust"], DUST_PER_CM2) * f["dust"])
-        leaf = _shown(p["leaves"], LEAVES_PER_CM2) * f["leaves"]
+        metal = np.maximum(shown["flakes"], shown["dust"])
         return [
             (bark * 0.9, _BROWN * (1 - tone) + _DARK * tone),
-            (leaf * 0.95, np.broadcast_to(_LEAF, (*bark.shape, 3))),
+            (shown["leaves"] * 0.95, np.broadcast_to(_LEAF, (*bark.shape, 3))),
             (metal, np.broadcast_to(_GOLD * (1 - silver) + _SILVER * silver, (*bark.shape, 3))),
         ]
 
@@ -114,10 +113,6 @@ class _LaidInclusions:
             color = color * (1 - cover)[..., None] + own * cover[..., None]
             passing = passing * (1 - cover * 0.92)
         return np.clip(color, 0, 1).astype(np.float32), passing
-
-
-def _shown(density: float, per_cm2: float) -> float:
-    return float(np.clip(density / per_cm2, 0, 1))
 
 
 __all__ = ["Inclusions", "draw_parameters", "pulp_from_fields", "sheet_from_fields"]

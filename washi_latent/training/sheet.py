@@ -17,11 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core.fields import FIELD_NAMES, draw_fields
+from ..core.errors import WashiError
+from ..core.fields import FIELD_NAMES, GATED, draw_fields
+from ..core.models import ModelInfo
 from ..core.sheet_network import SheetGenerator
 from .pairs import sheet_from_fields
 from .washi import KINDS, Sheet, draw_parameters, fibre_tile, random_kind
@@ -101,22 +104,38 @@ class SheetTrainer:
     Args:
         pairs: what to learn from. seed: weights and order follow from it. features: width. batch, crop: crops a step, and
             their edge. steps: after how many the learning rate has fallen to its end.
-        papers: recipes that the flow learns from.
+        papers: recipes that the flow learns from. begin_with: a verified sheet model whose weights to begin with; None: random ones.
     """
 
     architecture = "sheet"
 
-    def __init__(self, pairs: Pairs, seed: int = 0, features: int = 32, batch: int = 12, crop: int = 96, steps: int = 8000, papers: int = 30_000) -> None:
+    def __init__(
+        self,
+        pairs: Pairs,
+        seed: int = 0,
+        features: int = 32,
+        batch: int = 12,
+        crop: int = 96,
+        steps: int = 8000,
+        papers: int = 30_000,
+        begin_with: ModelInfo | None = None,
+    ) -> None:
         torch.manual_seed(seed)
         self.pairs, self.batch, self.crop, self.steps = pairs, batch, crop, steps
-        self.options: dict[str, Any] = {"features": features, "fields": list(FIELD_NAMES), "margin": SheetGenerator.MARGIN, "recipe": len(RECIPE), "steps": 10}
-        self.generator = SheetGenerator(100, len(FIELD_NAMES), len(RECIPE), features, 5, 10)
+        self.options: dict[str, Any] = {
+            "features": features, "fields": list(FIELD_NAMES), "gates": list(GATED), "margin": SheetGenerator.MARGIN, "recipe": len(RECIPE), "steps": 10,
+        }  # fmt: skip
+        self.generator = SheetGenerator(100, len(FIELD_NAMES), len(RECIPE), features, 5, 10, [FIELD_NAMES.index(name) for name in GATED])
+        self.rate = 2e-3 if begin_with is None else 8e-4
         with torch.no_grad():
             level = torch.from_numpy(pairs.sheets[::50].astype(np.float32).mean((0, 1, 2)))
             self.generator.base.bias.copy_(torch.logit(level))
             self.generator.projection.copy_(torch.linalg.qr(torch.randn(100, len(RECIPE))).Q)
             for style in self.generator.styles:
                 style.weight.mul_(0.3)  # type: ignore[operator]
+        if begin_with is not None:
+            _begin(self.generator, begin_with)
+        _set_gates(self.generator, pairs)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.generator.parameters(), 2e-3, (0.9, 0.99))
         self.numbers = np.random.default_rng(seed)
@@ -127,7 +146,7 @@ class SheetTrainer:
     def step(self) -> dict[str, float]:
         """One step of both parts; the losses by name."""
         for group in self.optimizer.param_groups:
-            group["lr"] = 2e-3 * min(1.0, (self.iteration + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, self.iteration / self.steps))) + 2e-5
+            group["lr"] = self.rate * min(1.0, (self.iteration + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, self.iteration / self.steps))) + 2e-5
         fields, sheets, recipes = self._crops()
         error = (sheet_views(self.generator.compose(recipes, fields)) - sheet_views(sheets)).abs().mean()
         flow = self._flow_loss()
@@ -200,6 +219,28 @@ class SheetTrainer:
         self.random.set_state(state["random"])
         self.numbers.bit_generator.state = state["numbers"]
         self.iteration = int(state["iteration"])
+
+
+def _begin(generator: SheetGenerator, model: ModelInfo) -> None:
+    weights = load_file(model.folder / "generator.safetensors")
+    own = generator.state_dict()
+    if any(name in own and own[name].shape != value.shape for name, value in weights.items()) or not weights.keys() >= own.keys() - _GATE_BUFFERS:
+        raise WashiError(
+            f"the model {model.name} has another shape than the one to train: begin with a sheet model of {generator.features} features, or with none"
+        )
+    generator.load_state_dict(weights, strict=False)
+
+
+_GATE_BUFFERS = frozenset({"gate_number", "gate_level", "gate_first", "gate_pieces"})
+
+
+def _set_gates(generator: SheetGenerator, pairs: Pairs) -> None:
+    """Tell the gates which of a recipe's numbers count which pieces."""
+    for i, (number, first, pieces) in enumerate(GATED.values()):
+        position = RECIPE.index(number)
+        generator.gate_number[i].zero_()
+        generator.gate_number[i, position] = float(pairs.deviation[position])
+        generator.gate_level[i], generator.gate_first[i], generator.gate_pieces[i] = float(pairs.mean[position]), first, pieces
 
 
 def _many_recipes(pairs: Pairs, count: int, seed: int) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..core.errors import WashiError
 from ..core.images import contact_sheet, make_folder, write_png
-from ..core.models import ModelInfo, load_model
+from ..core.models import ModelInfo, load_model, locate, verify
 from ..core.sheet_network import SheetGenerator
 from . import TrainOptions
 from .card import png_bytes
@@ -76,7 +76,8 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
     tile = fibre_tile()
     every = SHEETS // 10
     pairs = make_pairs(tile, sheets=SHEETS, seed=options.seed, progress=lambda n, of: say(f"simulated {n} of {of} sheets") if n % every == 0 else None)
-    trainer = SheetTrainer(pairs, options.seed, steps=options.iterations)
+    begin_with = None if options.begin_with is None else verify(locate(options.begin_with))
+    trainer = SheetTrainer(pairs, options.seed, steps=options.iterations, begin_with=begin_with)
 
     def draw(_: Trainer, path: Any) -> None:
         chosen = np.random.default_rng(3).choice(len(pairs.sheets), 12)
@@ -85,14 +86,17 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
 
     began = time.monotonic()
     run(trainer, work, Schedule(options.iterations, options.minutes, options.save_every, options.picture_every), draw, say)
-    return export_sheet(trainer.finished(), tile, trainer.options, _facts(trainer.iteration, time.monotonic() - began, options.seed), options, say)
+    facts = _facts(trainer.iteration, time.monotonic() - began, options, begin_with)
+    return export_sheet(trainer.finished(), tile, trainer.options, facts, options, say)
 
 
-def _facts(steps: int, seconds: float, seed: int) -> dict[str, Any]:
+def _facts(steps: int, seconds: float, options: TrainOptions, begin_with: ModelInfo | None) -> dict[str, Any]:
+    first = {} if begin_with is None else {"steps_before": begin_with.training.get("steps"), "begins_with": begin_with.name}
+    beginning = "" if begin_with is None else f" --begin-with {begin_with.name}"
     return {
-        "data": {"source": "simulation", "sheets": SHEETS, "kinds": list(KINDS)}, "steps": steps, "crops_a_step": 12, "crop": 96, "minutes": round(seconds / 60, 1),
-        "seed": seed, "torch": torch.__version__.split("+")[0],
-        "command": f"washi-latent train --synthetic --kind sheet --out models/washi-sheet --iterations {steps} --seed {seed}",
+        "data": {"source": "simulation", "sheets": SHEETS, "kinds": list(KINDS)}, **first, "steps": steps, "crops_a_step": 12, "crop": 96,
+        "minutes": round(seconds / 60, 1), "seed": options.seed, "torch": torch.__version__.split("+")[0],
+        "command": f"washi-latent train --synthetic --kind sheet --out models/{options.out.name} --iterations {steps} --seed {options.seed}{beginning}",
     }  # fmt: skip
 
 

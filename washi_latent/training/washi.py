@@ -27,6 +27,7 @@ from scipy.spatial import cKDTree
 
 from ..core.errors import WashiError
 from ..core.fields import bark_sliver, curves, draw_ribbons, flake, jittered_grid, leaf, periodic_noise, speck
+from ..core.light import LIGHT, STRENGTH, scanned
 
 Array = NDArray[np.float32]
 Range = tuple[float, float]
@@ -241,7 +242,7 @@ class Sheet:
     parameters: Mapping[str, Any] = field(repr=False)
     millimetres_per_pixel: float
 
-    def scan(self, light: float = math.radians(120), strength: float = 0.75) -> Array:
+    def scan(self, light: float = LIGHT, strength: float = STRENGTH) -> Array:
         """The sheet as a flatbed scanner or a copy stand shows it: colour under soft light from one side.
 
         Args:
@@ -251,11 +252,7 @@ class Sheet:
         Returns:
             (H, W, 3) float32, sRGB-encoded, [0, 1].
         """
-        slope = HEIGHT_RANGE_MM / self.millimetres_per_pixel
-        d_y, d_x = _gradient(self.height)
-        facing = (d_y * math.sin(light) - d_x * math.cos(light)) * slope
-        shading = 1 + np.tanh(strength * facing * 1.6) * 0.5
-        return encode_srgb(decode_srgb(self.color) * shading[..., None])
+        return scanned(self.color, self.height, self.millimetres_per_pixel, light, strength)
 
 
 def kind_share(kind: str) -> list[str]:
@@ -799,12 +796,6 @@ def encode_srgb(linear: Any) -> Array:
     return np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.power(x, 1 / 2.4) - 0.055).astype(np.float32)
 
 
-def decode_srgb(encoded: Any) -> Array:
-    """SRGB to linear light."""
-    x = np.clip(encoded, 0, 1)
-    return np.where(x <= 0.04045, x / 12.92, np.power((x + 0.055) / 1.055, 2.4)).astype(np.float32)
-
-
 def fold(image: Array, margin: int) -> Array:
     """Add the margins of (H + 2m, W + 2m) to the opposite sides of its middle."""
     rows = image[margin:-margin].copy()
@@ -829,10 +820,6 @@ def _between(low: float, high: float, t: float, log: bool) -> float:
 def _blocks(count: int, most: int) -> list[int]:
     full, rest = divmod(int(count), most)
     return [most] * full + ([rest] if rest else [])
-
-
-def _gradient(image: Array) -> tuple[Array, Array]:
-    return tuple((np.roll(image, -1, axis) - np.roll(image, 1, axis)) / 2 for axis in (0, 1))  # type: ignore[return-value]
 
 
 def _standard(image: Any) -> Array:

@@ -110,6 +110,8 @@ class WASHI_OT_continue_from_material(_OfMaterial, bpy.types.Operator):
             made = provenance_of(context.object.active_material)
         except WashiError as error:
             return jobs.fail(str(error), self)
+        if not preferences.model_folder(made["model"]):
+            return jobs.fail(MESSAGE("The model that made this material is not here: add it first"), self)
         session.choose_model(context.scene, made["model"])
         return session.begin(context.scene, self, MESSAGE("Continue from This Material"), latent=made["latent"], noise_seed=made["seed"])
 

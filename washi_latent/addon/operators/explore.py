@@ -58,7 +58,7 @@ class WASHI_OT_pick(_Gesture, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Walk; the sequence follows where that is wanted."""
         strip.settle()
-        problem = session.walk(context.scene, lambda search: session.engine.pick(search, self.index))
+        problem = session.pick(context.scene, self.index)
         if problem:
             return jobs.fail(problem, self)
         strip.follow(context.scene)
@@ -77,7 +77,7 @@ class WASHI_OT_others(_Gesture, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Draw anew."""
-        return self.step(session.walk(context.scene, lambda search: search.others()))
+        return self.step(session.others(context.scene))
 
 
 class WASHI_OT_back(_Gesture, bpy.types.Operator):

@@ -1,0 +1,363 @@
+"""How fast does a search get an artist to what is in mind? Simulated artists with hidden targets, ours beside peers.
+
+    python scripts/evaluate_search.py run --model washi-sheet --work /tmp/search-yardstick [--methods ours paper ...] [--targets 30]
+    python scripts/evaluate_search.py table --work /tmp/search-yardstick [--plots docs/images]
+
+An artist has a target picture in mind. At every step it looks at what a method shows and takes the one most like the target,
+or stays where it is if nothing is nearer. "best" always takes the best choice; "noisy" takes it half of the time, and otherwise
+one of the others, nearer ones more often (softmax whose temperature makes the best choice's probability one half).
+
+Nobody is measured by its own judge: the artist judges by colour moments and a Gabor filter bank, the methods compare pictures by
+what they like (MSSIM, spectra), and a held-out third judge, a bank of random convolutions (Ustyuzhaninov 2016), has no say in
+anything. A similarity of 0 means as unlike as two random textures of the model are on average, 1 equal.
+
+Work is kept as one JSON line per (model, method, artist, target), so that a run can be cut and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import numpy as np  # noqa: E402 - one thread is asked for before NumPy loads
+from search_peers import METHODS, Player  # noqa: E402
+
+from washi_latent.core import TextureModel, load_model, read_image  # noqa: E402
+from washi_latent.core.images import resize, rgb  # noqa: E402
+
+EDGE = 64
+STEPS = 20
+REPORTED = (1, 3, 5, 10, 20)
+ARTISTS = ("best", "noisy")
+KINDS = ("prior", "shell", "sheet", "scan")
+JUDGES = ("artist", "held_out", "mssim")
+
+
+# Judges
+
+
+class Judge:
+    """Similarity of textures to a target: 1 less the distance of features, in units of the mean distance of two random textures."""
+
+    def __init__(self, features: Callable[[np.ndarray], np.ndarray], typical: np.ndarray, groups: tuple[int, ...]) -> None:
+        self._features = features
+        values = features(typical)
+        self._mean = values.mean(0)
+        self._scale = (values.std(0) + 1e-6) * np.sqrt(np.concatenate([np.full(n, n) for n in groups]))
+        points = self(typical)
+        half = len(points) // 2
+        self.unit = float(np.linalg.norm(points[:half] - points[half : 2 * half], axis=1).mean())
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        """(N, F) coordinates of (N, H, W, C) pictures."""
+        return (self._features(pictures) - self._mean) / self._scale
+
+    def similarity(self, pictures: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """(N,) similarities to a target's coordinates (F,)."""
+        return 1 - np.linalg.norm(self(pictures) - target, axis=1) / self.unit
+
+
+def artist_features(pictures: np.ndarray) -> np.ndarray:
+    """(N, 41): moments of colour, and by scale and direction of a log-Gabor bank the energy, by scale how sparse and uneven it is."""
+    from scipy.fft import fft2, ifft2
+
+    images = colors(pictures)
+    opponent = images @ np.array([[0.299, 0.587, 0.114], [0.5, -0.5, 0.0], [0.25, 0.25, -0.5]], np.float32).T
+    mean, deviation = opponent.mean((1, 2)), np.sqrt(opponent.var((1, 2)) + 1e-7)
+    contrast = opponent[..., 0] - mean[:, :1, None]
+    parts = [mean, np.log(deviation), np.arcsinh((contrast**3).mean((1, 2)) / deviation[:, 0] ** 3)[:, None]]
+    spectrum = fft2(contrast)
+    for scale in _log_gabor(contrast.shape[1]):
+        power = np.abs(ifft2(spectrum[:, None] * scale)) ** 2
+        energy = power.mean((2, 3)) + 1e-9
+        sparse = (power**2).mean((1, 2, 3)) / (power.mean((1, 2, 3)) + 1e-9) ** 2
+        local = power.sum(1).reshape(len(power), 4, power.shape[2] // 4, 4, -1).mean((2, 4)).reshape(len(power), -1)
+        uneven = local.std(1) / (local.mean(1) + 1e-9)
+        total = energy.mean(1, keepdims=True)
+        parts += [np.log(total), energy / total - 0.25, np.log1p(sparse)[:, None], np.log1p(uneven)[:, None]]
+    return np.concatenate(parts, 1)
+
+
+ARTIST_GROUPS = (3, 4, 28)
+
+
+@cache
+def _log_gabor(size: int) -> np.ndarray:
+    """(scales, directions, size, size) of a one-sided log-Gabor bank, an octave a scale."""
+    y, x = np.meshgrid(np.fft.fftfreq(size), np.fft.fftfreq(size), indexing="ij")
+    radius, angle = np.hypot(x, y), np.arctan2(y, x)
+    radius[0, 0] = 1
+    bank = [
+        [
+            np.exp(-(np.log2(radius / f) ** 2) / (2 * 0.55**2))
+            * np.exp(-(np.angle(np.exp(1j * (angle - np.pi * k / 4))) ** 2) / (2 * 0.45**2))
+            * (radius < 0.6)
+            for k in range(4)
+        ]
+        for f in (0.35, 0.18, 0.09, 0.045)
+    ]
+    result = np.array(bank, np.float32)
+    result[..., 0, 0] = 0
+    return result
+
+
+def held_out_features(pictures: np.ndarray) -> np.ndarray:
+    """(N, 168): log mean and deviation of what random filters answer, at three scales, and mean colour."""
+    from numpy.lib.stride_tricks import sliding_window_view
+
+    bank = _random_filters()
+    images = colors(pictures)
+    parts = [images.mean((1, 2))]
+    for _ in range(3):
+        windows = sliding_window_view(images, (5, 5), (1, 2))[:, ::2, ::2]
+        answers = np.maximum(windows.reshape(*windows.shape[:3], -1) @ bank, 0)
+        parts += [np.log(answers.mean((1, 2)) + 1e-4), np.log(answers.std((1, 2)) + 1e-4)]
+        images = images.reshape(len(images), images.shape[1] // 2, 2, -1, 2, 3).mean((2, 4))
+    return np.concatenate(parts, 1)
+
+
+@cache
+def _random_filters(count: int = 28) -> np.ndarray:
+    bank = np.random.default_rng(2016).normal(size=(75, count)).astype(np.float32)
+    bank -= bank.mean(0)
+    return bank / np.linalg.norm(bank, axis=0)
+
+
+def colors(pictures: np.ndarray) -> np.ndarray:
+    return np.stack([rgb(p) for p in pictures])
+
+
+# Targets
+
+
+@dataclass(frozen=True)
+class Target:
+    kind: str
+    number: int
+    picture: np.ndarray
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{self.number}"
+
+
+def targets(model: TextureModel, counts: dict[str, int], scans: Path | None) -> Iterator[Target]:
+    """Hidden targets: samples of the model, and pictures that it did not make."""
+    rng = np.random.default_rng(20_26)
+    latents = rng.normal(size=(2 * 64, model.latent_dim))
+    prior = latents[:64]
+    shell = latents[64:] / np.linalg.norm(latents[64:], axis=1, keepdims=True) * model.info.prior_radius
+    size = EDGE if model.info.size is None else None
+    for kind, points in (("prior", prior), ("shell", shell)):
+        for i in range(counts[kind]):
+            yield Target(kind, i, colors(model.generate(points[i], size))[0])
+    for i in range(counts["sheet"]):
+        yield Target("sheet", i, _simulated(i))
+    files = sorted(scans.glob("*.png"))[: counts["scan"]] if scans else []
+    for i, file in enumerate(files):
+        picture = rgb(read_image(file))
+        yield Target("scan", i, resize(picture[: 2 * EDGE, : 2 * EDGE], EDGE, EDGE))
+
+
+def _simulated(number: int) -> np.ndarray:
+    """A patch of a sheet that no model was trained on: seeds of its own."""
+    from washi_latent.training.washi import random_kind, synthesize
+
+    rng = np.random.default_rng([77, number])
+    sheet = synthesize(random_kind(rng), 256, 900_000 + number).scan()
+    return np.ascontiguousarray(sheet[:EDGE, :EDGE], np.float32)
+
+
+# Artists
+
+
+def choose(artist: str, similarities: np.ndarray, rng: np.random.Generator) -> int:
+    """Which of the options the artist takes."""
+    best = int(similarities.argmax())
+    if artist == "best" or len(similarities) == 1:
+        return best
+    return int(rng.choice(len(similarities), p=noisy_choice(similarities)))
+
+
+def noisy_choice(similarities: np.ndarray) -> np.ndarray:
+    """Softmax whose temperature makes the best option's probability one half."""
+    gaps = similarities - similarities.max()
+    low, high = 1e-3, 1e6
+    for _ in range(60):
+        middle = np.sqrt(low * high)
+        weights = np.exp(middle * gaps)
+        low, high = (middle, high) if 1 / weights.sum() < 0.5 else (low, middle)
+    return weights / weights.sum()
+
+
+def session(player: Player, artist: str, target: Target, judges: dict[str, Judge], rng: np.random.Generator) -> dict[str, Any]:
+    """One artist, one target, `STEPS` steps: similarity after each, pictures shown, milliseconds."""
+    wanted = {name: judge(target.picture[None])[0] for name, judge in judges.items()}
+    series: dict[str, list[float]] = {name: [] for name in JUDGES}
+    shown, seconds = 0, 0.0
+    here: tuple[np.ndarray, float] | None = None
+    for _ in range(STEPS):
+        began = time.process_time()
+        pictures = player.show()
+        seconds += time.process_time() - began
+        shown += len(pictures)
+        options = judges["artist"].similarity(pictures, wanted["artist"])
+        staying = here is not None and player.can_stay
+        choice = choose(artist, np.append(options, here[1]) if staying and here else options, rng)
+        stays = choice == len(options)
+        if not stays:
+            here = pictures[choice], float(options[choice])
+        began = time.process_time()
+        player.choose(None if stays else choice)
+        seconds += time.process_time() - began
+        assert here is not None
+        series["artist"].append(here[1])
+        series["held_out"].append(float(judges["held_out"].similarity(here[0][None], wanted["held_out"])[0]))
+        series["mssim"].append(_mssim(here[0], target.picture))
+    return {"curves": {n: [round(v, 5) for v in s] for n, s in series.items()}, "shown": shown / STEPS, "ms": seconds / STEPS * 1000}
+
+
+def _mssim(a: np.ndarray, b: np.ndarray) -> float:
+    from washi_latent.core import mssim
+
+    return mssim(rgb(a), b)
+
+
+# Running
+
+
+def run(arguments: argparse.Namespace) -> None:
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    file = arguments.work / "results.jsonl"
+    done = {key_of(row) for row in rows_of(file)}
+    model = load_model(arguments.model, threads=1)
+    typical = model.generate(np.random.default_rng(99).normal(size=(400, model.latent_dim)), EDGE if model.info.size is None else None)
+    judges = {"artist": Judge(artist_features, typical, ARTIST_GROUPS), "held_out": Judge(held_out_features, typical, (3, *(28,) * 6))}
+    every = sorted(targets(model, counts_of(arguments.targets), arguments.scans), key=lambda target: target.number)
+    for place, target in enumerate(every):
+        # All methods meet a target before the next one comes: a run that is cut compares like with like.
+        for method, artist in product(arguments.methods or METHODS, arguments.artists):
+            row = {"model": model.info.name, "method": method, "artist": artist, "kind": target.kind, "target": target.name}
+            if key_of(row) in done:
+                continue
+            seed = zlib.crc32(target.name.encode())
+            player = METHODS[method](model, seed, None if model.info.size else EDGE)
+            # The same draws of the artist's mind for every method.
+            row |= session(player, artist, target, judges, np.random.default_rng([seed, ARTISTS.index(artist)]))
+            with file.open("a") as out:
+                out.write(json.dumps(row) + "\n")
+        print(f"{model.info.name}: {place + 1} of {len(every)} targets", flush=True)
+
+
+def counts_of(total: int) -> dict[str, int]:
+    """Targets of each kind: of 30, 9 of the prior, 7 of the shell, 8 simulated sheets and 6 scans."""
+    shares = {"prior": 0.3, "shell": 0.23, "sheet": 0.27, "scan": 0.2}
+    return {kind: max(1, round(share * total)) for kind, share in shares.items()}
+
+
+def key_of(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(row[k] for k in ("model", "method", "artist", "target"))
+
+
+def rows_of(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+# Saying it
+
+
+def table(arguments: argparse.Namespace) -> None:
+    rows = rows_of(arguments.work / "results.jsonl")
+    for model in sorted({r["model"] for r in rows}):
+        for artist in ARTISTS:
+            chosen = [r for r in rows if r["model"] == model and r["artist"] == artist]
+            if chosen:
+                _table(model, artist, chosen, arguments)
+    if arguments.plots:
+        plot(rows, arguments.plots)
+
+
+def _table(model: str, artist: str, rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+    judge = arguments.judge
+    kinds = arguments.kinds or KINDS
+    print(f"\n{model}, {artist} artist, targets {', '.join(kinds)}, judged by {judge}: mean ± standard error after so many steps\n")
+    print("| method | targets | " + " | ".join(map(str, REPORTED)) + " | steps to the paper's at 10 | shown a step | ms a step |")
+    print("|---|---|" + "---|" * (len(REPORTED) + 3))
+    rows = paired([r for r in rows if r["kind"] in kinds])
+    curves = {m: np.array([r["curves"][judge] for r in rows if r["method"] == m]) for m in dict.fromkeys(r["method"] for r in rows)}
+    goal = curves["paper"].mean(0)[9] if "paper" in curves else np.nan
+    for method, curve in sorted(curves.items(), key=lambda item: -item[1].mean(0)[9] if len(item[1]) else 0):
+        some = [r for r in rows if r["method"] == method]
+        values = " | ".join(f"{curve[:, s - 1].mean():.3f} ± {curve[:, s - 1].std(ddof=1) / np.sqrt(len(curve)):.3f}" for s in REPORTED)
+        shown, ms = np.mean([r["shown"] for r in some]), np.median([r["ms"] for r in some])
+        print(f"| {method} | {len(curve)} | {values} | {steps_to(curve.mean(0), goal)} | {shown:.0f} | {ms:.0f} |")
+
+
+def paired(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the targets that every method has met."""
+    methods = {r["method"] for r in rows}
+    met: dict[str, set[str]] = {}
+    for row in rows:
+        met.setdefault(row["target"], set()).add(row["method"])
+    return [r for r in rows if met[r["target"]] == methods]
+
+
+def steps_to(curve: np.ndarray, goal: float) -> str:
+    """The first step at which a mean curve reaches a goal."""
+    reached = np.flatnonzero(curve >= goal - 1e-9)
+    return str(reached[0] + 1) if len(reached) else f"over {STEPS}"
+
+
+def plot(rows: list[dict[str, Any]], folder: Path) -> None:
+    from matplotlib.figure import Figure
+
+    for model in sorted({r["model"] for r in rows}):
+        figure = Figure(figsize=(12, 5), layout="constrained")
+        for axes, artist in zip(figure.subplots(1, 2, sharey=True), ARTISTS, strict=True):
+            chosen = [r for r in rows if r["model"] == model and r["artist"] == artist]
+            for method in dict.fromkeys(r["method"] for r in chosen):
+                curve = np.array([r["curves"]["artist"] for r in chosen if r["method"] == method]).mean(0) if chosen else []
+                axes.plot(range(1, STEPS + 1), curve, label=method, linewidth=3 if method == "ours" else 1.3)
+            axes.set(title=f"{model}, {artist} artist", xlabel="steps", ylabel="similarity to what is in mind")
+            axes.grid(alpha=0.3)
+            axes.legend(frameon=False, fontsize=8)
+        figure.savefig(folder / f"search-{model}.png", dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    running, showing = commands.add_parser("run"), commands.add_parser("table")
+    running.set_defaults(call=run)
+    running.add_argument("--model", default="washi-sheet")
+    running.add_argument("--methods", nargs="+", choices=METHODS)
+    running.add_argument("--artists", nargs="+", choices=ARTISTS, default=ARTISTS)
+    running.add_argument("--targets", type=int, default=30, help="hidden targets in all (default 30)")
+    running.add_argument("--scans", type=Path, help="a folder of scanned papers as further targets")
+    showing.set_defaults(call=table)
+    showing.add_argument("--judge", choices=JUDGES, default="artist")
+    showing.add_argument("--kinds", nargs="+", choices=KINDS)
+    showing.add_argument("--plots", type=Path, help="also draw the curves into this folder")
+    for one in (running, showing):
+        one.add_argument("--work", type=Path, required=True, help="folder of results.jsonl, outside the repository")
+    chosen = parser.parse_args()
+    chosen.call(chosen)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""What of the gallery needs no window: ends of a sequence, and the pictures that it draws."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from washi_latent.addon import gallery_engine, sequence_ends, session
+from washi_latent.core import TextureModel
+
+WIDTH = 64
+
+
+@pytest.fixture
+def scene(washi: Any) -> Any:
+    assert bpy.ops.washi.explore() == {"FINISHED"}
+    return bpy.context.scene
+
+
+@pytest.fixture
+def gradient() -> np.ndarray:
+    """Brighter to the right in red, upward in green."""
+    pixels = np.full((WIDTH, WIDTH, 4), 255, np.uint8)
+    pixels[..., 0] = np.linspace(0, 255, WIDTH)[None]
+    pixels[..., 1] = np.linspace(0, 255, WIDTH)[:, None]
+    return pixels
+
+
+def test_ends_of_a_sequence_are_the_textures_that_were_shown(scene: Any) -> None:
+    shown = session.look(scene)
+    assert shown is not None
+    bpy.ops.washi.sequence_end(end="A", index=3)
+    bpy.ops.washi.sequence_end(end="B", index=shown.shown[1])
+    assert sequence_ends.latent(scene, "A") == shown.latents[3]
+    assert sequence_ends.latent(scene, "B") == shown.latents[shown.shown[1]]
+
+
+def test_end_without_a_candidate_is_where_the_search_stands(scene: Any) -> None:
+    bpy.ops.washi.pick(index=5)
+    bpy.ops.washi.sequence_end(end="A")
+    stands = session.place(scene)
+    assert stands is not None
+    assert sequence_ends.latent(scene, "A") == stands.centers[1]
+
+
+def test_end_stays_when_the_search_goes_on_and_a_candidate_that_is_not_there_changes_nothing(scene: Any) -> None:
+    bpy.ops.washi.sequence_end(end="A", index=0)
+    before = sequence_ends.latent(scene, "A")
+    bpy.ops.washi.others()
+    with pytest.raises(RuntimeError, match="no candidate 4000"):
+        bpy.ops.washi.sequence_end(end="A", index=4000)
+    assert sequence_ends.latent(scene, "A") == before
+
+
+def test_no_ends_before_a_search(washi: Any) -> None:
+    assert not bpy.ops.washi.sequence_end.poll()
+    assert sequence_ends.latent(bpy.context.scene, "A") is None
+
+
+def test_gallery_needs_a_window(washi: Any) -> None:
+    assert not bpy.ops.washi.gallery.poll()
+
+
+@pytest.mark.parametrize("edge", [32, 64, 100, 301])
+def test_enlarged_pictures_keep_their_sides(gradient: np.ndarray, edge: int) -> None:
+    large = gallery_engine.enlarged(gradient, edge)
+    assert large.shape == (edge, edge, 4)
+    assert large.dtype == np.uint8
+    assert (large[..., 3] == 255).all()
+    red, green = large[..., 0].astype(int), large[..., 1].astype(int)
+    assert (np.diff(red, axis=1) >= 0).all()
+    assert (np.diff(green, axis=0) >= 0).all()
+    assert large[..., :3].mean((0, 1)) == pytest.approx(gradient[..., :3].mean((0, 1)), abs=1)
+
+
+def test_tiling_is_four_times_the_picture(gradient: np.ndarray) -> None:
+    four = gallery_engine.tiled(gradient, 2 * WIDTH)
+    for y in (0, WIDTH):
+        for x in (0, WIDTH):
+            np.testing.assert_array_equal(four[y : y + WIDTH, x : x + WIDTH], gradient)
+
+
+def test_larger_sheet_is_the_model_s_own_picture_of_that_size(sheet_model: TextureModel) -> None:
+    folder = str(sheet_model.info.folder)
+    edge = gallery_engine.paper(folder).sheet_edge(150)
+    assert edge == 144
+    latent = np.random.default_rng(1).standard_normal(sheet_model.latent_dim)
+    pixels = gallery_engine.sheet(json.dumps({"noise_seed": 3}), folder, 1, latent.astype("<f8").tobytes(), edge)(lambda _: None)
+    expected = sheet_model.generate(latent, edge, 3)[0, ::-1, :, :3]
+    np.testing.assert_allclose(pixels[..., :3] / 255, expected, atol=0.51 / 255)
+
+
+def test_what_is_said_of_a_model_s_scale(sheet_model: TextureModel, models_folder: Path) -> None:
+    sheet, small = gallery_engine.paper(str(sheet_model.info.folder)), gallery_engine.paper(str(models_folder / "small-64"))
+    assert (sheet.tileable, small.tileable) == (True, False)
+    assert sheet.width(144) == pytest.approx(14.4)
+    assert small.width(128) == pytest.approx(3.2)  # 32 pixels, however large they are shown
+    assert small.sheet_edge(300) is None
+
+
+def test_sheet_sizes() -> None:
+    any_size = gallery_engine.Paper(None, 8, 0.1, tileable=True)
+    assert [any_size.sheet_edge(n) for n in (7, 8, 303, 304, 5000)] == [None, 8, 296, 304, gallery_engine.LARGEST]

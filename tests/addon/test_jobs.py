@@ -1,0 +1,106 @@
+"""Jobs as a window runs them: in threads, ended at the next sign of progress, replaced by newer ones."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+from washi_latent.addon import jobs as module
+from washi_latent.addon.jobs import Job, Jobs
+from washi_latent.core import WashiError
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    """Jobs of a window, whose timer the tests turn by hand."""
+    timers = SimpleNamespace(is_registered=lambda _: True, register=lambda _: None, unregister=lambda _: None)
+    monkeypatch.setattr(module, "bpy", SimpleNamespace(app=SimpleNamespace(background=False, timers=timers)))
+    made = Jobs()
+    yield made
+    made.close()
+
+
+def until(jobs: Jobs, done: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end
+        jobs.poll()
+        time.sleep(0.005)
+
+
+def endless(begun: threading.Event, seen: list[str]) -> Callable[[Callable[[float], None]], Any]:
+    def work(tell: Callable[[float], None]) -> None:
+        begun.set()
+        try:
+            while True:
+                tell(0.5)
+                time.sleep(0.005)
+        finally:
+            seen.append("thread ended")
+
+    return work
+
+
+def test_a_result_is_written_once_and_what_waits_comes_next(jobs: Jobs) -> None:
+    seen: list[Any] = []
+    for number in range(3):
+        jobs.run(Job("job", lambda tell, n=number: (tell(0.5), n)[1], seen.append))
+    until(jobs, lambda: jobs.current is None)
+    assert seen == [0, 1, 2]
+
+
+def test_cancelling_drops_everything_and_cleans_up(jobs: Jobs) -> None:
+    begun, seen = threading.Event(), []
+    jobs.run(Job("job", endless(begun, seen), lambda _: seen.append("written"), ended=lambda: seen.append("cleaned")))
+    jobs.run(Job("next", lambda _: None, lambda _: seen.append("written"), ended=lambda: seen.append("next cleaned")))
+    assert begun.wait(20)
+    jobs.cancel()
+    assert jobs.current is None, "the window is free at once"
+    until(jobs, lambda: "cleaned" in seen)
+    assert seen == ["next cleaned", "thread ended", "cleaned"]
+    assert jobs.error == ""
+
+
+def test_a_newer_job_of_a_kind_replaces_the_older_and_no_other(jobs: Jobs) -> None:
+    begun, seen = threading.Event(), []
+    jobs.run(Job("old", endless(begun, []), lambda _: seen.append("old"), "look"))
+    assert begun.wait(20)
+    jobs.run(Job("other", lambda _: None, lambda _: seen.append("other"), "write"))
+    jobs.run(Job("new", lambda _: None, lambda _: seen.append("new"), "look"))
+    until(jobs, lambda: jobs.current is None and not jobs.waiting)
+    assert sorted(seen) == ["new", "other"]
+
+
+def test_closing_waits_for_threads(jobs: Jobs) -> None:
+    begun, seen = threading.Event(), []
+    jobs.run(Job("job", endless(begun, seen), lambda _: None, ended=lambda: seen.append("cleaned")))
+    assert begun.wait(20)
+    jobs.close()
+    assert seen == ["thread ended", "cleaned"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "sentence"),
+    [
+        (WashiError("choose another"), "choose another"),
+        (MemoryError(), "not enough memory for this: choose"),
+        (ImportError(name="scipy"), r"missing \(scipy\): install"),
+        (ZeroDivisionError(), r"went wrong inside Washi Latent \(ZeroDivisionError\): save your work"),
+    ],
+)
+def test_what_went_wrong_is_one_sentence(jobs: Jobs, problem: Exception, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def work(_: object) -> None:
+        raise problem
+
+    jobs.run(Job("job", work, lambda _: None))
+    until(jobs, lambda: jobs.current is None)
+    assert "\n" not in jobs.error
+    assert re.search(sentence, jobs.error)

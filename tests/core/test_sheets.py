@@ -1,0 +1,99 @@
+"""Many textures in one picture, or in one numbered row of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from washi_latent.core import WashiError, write_png
+from washi_latent.core.sheets import number_files, write_atlas
+
+
+def textures(folder: Path, count: int, edge: int = 24, key: str = "height") -> list[dict[str, Path]]:
+    rng = np.random.default_rng(0)
+    return [
+        {
+            "base_color": write_png(folder / f"{i}_c.png", rng.random((edge, edge + 8, 3))),
+            key: write_png(folder / f"{i}_h.png", rng.random((edge, edge + 8)), bits=16),
+        }
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 12])
+def test_every_texture_lies_in_its_cell_and_goes_on_around_it(tmp_path: Path, count: int) -> None:
+    given = textures(tmp_path, count)
+    atlas = write_atlas(given, tmp_path / "atlas", "paper")
+    assert atlas.columns * atlas.rows >= count
+    for key, path in atlas.files.items():
+        whole = np.asarray(Image.open(path))
+        cell_h, cell_w = whole.shape[0] // atlas.rows, whole.shape[1] // atlas.columns
+        for i, texture in enumerate(given):
+            alone = np.asarray(Image.open(texture[key]))
+            row, column = divmod(i, atlas.columns)
+            top = whole.shape[0] - (row + 1) * cell_h
+            cell = whole[top : top + cell_h, column * cell_w : (column + 1) * cell_w]
+            assert cell.dtype == alone.dtype
+            y, x = np.mgrid[:cell_h, :cell_w]
+            across, down = round(atlas.border_x * cell_w), round(atlas.border_y * cell_h)
+            assert across == down > 1
+            np.testing.assert_array_equal(cell, alone[(y - down) % alone.shape[0], (x - across) % alone.shape[1]])
+
+
+def test_textures_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    small, large = textures(tmp_path / "a", 1), textures(tmp_path / "b", 1, edge=32)
+    with pytest.raises(WashiError, match="another size"):
+        write_atlas([*small, *large], tmp_path, "x")
+    with pytest.raises(WashiError, match="different maps"):
+        write_atlas([*small, *textures(tmp_path / "b", 1, key="opacity")], tmp_path, "x")
+    with pytest.raises(WashiError, match="no textures"):
+        write_atlas([], tmp_path, "x")
+
+
+def test_an_atlas_that_graphics_cards_do_not_take_is_refused(tmp_path: Path) -> None:
+    wide = {"height": write_png(tmp_path / "wide.png", np.zeros((1, 9000)))}
+    with pytest.raises(WashiError, match="smaller size or fewer"):
+        write_atlas([wide, wide], tmp_path, "x")
+
+
+def test_files_are_numbered_from_one_and_hold_the_same(tmp_path: Path) -> None:
+    given = textures(tmp_path, 3)
+    first = number_files(given, tmp_path / "film", "paper")
+    assert {path.name for path in first.values()} == {"paper_base_color_0001.png", "paper_height_0001.png"}
+    for i, texture in enumerate(given):
+        for key, path in first.items():
+            assert path.with_name(path.name.replace("0001", f"{i + 1:04d}")).read_bytes() == texture[key].read_bytes()
+
+
+def test_another_film_of_the_same_name_leaves_the_first_alone(tmp_path: Path) -> None:
+    given = textures(tmp_path, 3)
+    first = number_files(given, tmp_path / "film", "paper")
+    assert number_files(given, tmp_path / "film", "paper") == first
+    other = number_files(given[::-1], tmp_path / "film", "paper")
+    assert not set(other.values()) & set(first.values())
+
+
+def test_a_file_that_is_gone_is_said(tmp_path: Path) -> None:
+    given = textures(tmp_path, 2)
+    given[1]["height"].unlink()
+    with pytest.raises(WashiError, match="can't be read"):
+        write_atlas(given, tmp_path, "x")
+    with pytest.raises(WashiError, match="can't be read"):
+        number_files(given, tmp_path, "x")
+
+
+def test_progress_can_end_the_work(tmp_path: Path) -> None:
+    from washi_latent.core import Cancelled
+
+    def stop(share: float) -> None:
+        if share > 0.3:
+            raise Cancelled
+
+    for work in (write_atlas, number_files):
+        with pytest.raises(Cancelled):
+            work(textures(tmp_path, 4), tmp_path / "out", "x", stop)
