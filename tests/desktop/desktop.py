@@ -45,7 +45,7 @@ class Desktop:
         """Walk through the window by a script (see window.py): what it saw. Its pictures lie in out/desktop/SCRIPT."""
         folder = PICTURES / script.stem
         folder.mkdir(parents=True, exist_ok=True)
-        for old in (*folder.glob("*.png"), *folder.glob("seen.json")):
+        for old in folder.iterdir():
             old.unlink()
         output = self.run("gui", str(script), str(folder), *arguments)
         try:

@@ -43,6 +43,8 @@ def test_saving_and_loading_keep_everything(walked: dict[str, Any]) -> None:
 
 
 def test_cancelling_keeps_the_search_where_it_stood(walked: dict[str, Any]) -> None:
+    assert walked["under way"]
+    assert walked["cancelled"]["error"] == ""
     for what in ("places", "at", "materials", "images"):
         assert walked["cancelled"][what] == walked["reloaded"][what]
 

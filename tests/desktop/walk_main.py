@@ -65,16 +65,20 @@ def walk(window: Window) -> Steps:
     yield from window.picture("7-reloaded")
     seen["reloaded"] = standing()
 
-    bpy.context.scene.washi.samples = 2000
+    yield from window.scroll("WHEELUPMOUSE", 30)
+    bpy.context.scene.washi.samples = 600
     yield from window.until(lambda: not window.idle(), "the long look to begin")
     yield 2.0
     yield from window.picture("8-under-way")
+    seen["under way"] = not window.idle()
     began = time.perf_counter()
     yield from window.key("ESC")
-    yield from window.until(window.idle, "the end of the cancelled look")
+    yield from window.until(lambda: window.jobs.current is None, "the end of the cancelled look")
     seen["seconds to cancel"] = time.perf_counter() - began
+    yield from window.until(window.idle, "the end of its thread")
+    seen["seconds until its thread ended"] = time.perf_counter() - began
     yield from window.picture("9-cancelled")
-    seen["cancelled"] = standing()
+    seen["cancelled"] = {**standing(), "error": window.jobs.error}
 
 
 run(walk)

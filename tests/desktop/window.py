@@ -68,6 +68,13 @@ class Window:
             self.window.event_simulate(type=kind, value=value, x=x, y=y, **modifiers)
             yield TICK
 
+    def scroll(self, wheel: str, notches: int, kind: str = "UI", area: str = "VIEW_3D") -> Steps:
+        x, y = self.middle(kind, area)
+        for _ in range(notches):
+            self.window.event_simulate(type=wheel, value="PRESS", x=x, y=y)
+            yield TICK
+        yield 0.5
+
     def middle(self, kind: str = "WINDOW", area: str = "VIEW_3D") -> tuple[int, int]:
         region = self.region(kind, area)
         return region.x + region.width // 3, region.y + region.height // 2
@@ -88,11 +95,15 @@ class Window:
             waited += TICK
             yield TICK
 
+    @property
+    def jobs(self) -> Any:
+        """What the extension has to do."""
+        return sys.modules[f"{PACKAGE}.addon.jobs"].jobs
+
     def idle(self) -> bool:
         """Whether no job of the extension runs."""
-        jobs = sys.modules[f"{PACKAGE}.addon.jobs"].jobs
         watched = any(operator.bl_idname == "WASHI_OT_job" for operator in self.window.modal_operators)
-        return not (jobs.current or jobs.waiting or watched)
+        return not (self.jobs.current or self.jobs.waiting or watched)
 
     def button_under(self, kind: str = "UI", area: str = "VIEW_3D") -> str:
         """The call that the button under the mouse makes, or ""."""
@@ -113,11 +124,7 @@ class Window:
             yield from self._scan(call, found, kind, area, step)
             if any(re.search(call, under) for under in found):
                 return
-            x, y = self.middle(kind, area)
-            for _ in range(5):
-                self.window.event_simulate(type="WHEELDOWNMOUSE", value="PRESS", x=x, y=y)
-                yield TICK
-            yield 0.5
+            yield from self.scroll("WHEELDOWNMOUSE", 5, kind, area)
         raise LookupError(f"no button does {call}; seen last: {sorted(found)}")
 
     def _scan(self, call: str, found: dict[str, tuple[int, int]], kind: str, area: str, step: tuple[int, int]) -> Steps:
