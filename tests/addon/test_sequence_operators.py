@@ -12,6 +12,7 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from washi_latent.addon import engine, session, strip
+from washi_latent.addon.jobs import jobs
 from washi_latent.core import interpolate, load_model
 
 
@@ -145,6 +146,35 @@ def test_a_pick_and_its_sequence_are_one_undo_step(explored: Any) -> None:
     bpy.ops.ed.redo()
     assert len(bpy.data.materials) == 3
     assert stands().current == 1
+
+
+@pytest.mark.parametrize("form", ["EACH", "FILM"])
+def test_every_pick_pushes_one_undo_step_even_if_its_sequence_fails(explored: Any, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    pushed: list[str] = []
+    monkeypatch.setattr(session, "push", pushed.append)
+    explored.sequence.as_you_go, explored.sequence.count, explored.sequence.form = True, 1, form
+    for number in range(2):
+        bpy.ops.washi.pick(index=number)
+    assert pushed == ["Pick", "Pick"]
+    assert ("save the file first" in jobs.error) == (form == "FILM")
+
+
+def test_a_sequence_that_is_given_up_leaves_the_next_pick_its_own_step(explored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a window the next pick may come while the sequence of the one before is still drawn."""
+    pushed: list[str] = []
+    waiting: list[Any] = []
+    monkeypatch.setattr(session, "push", pushed.append)
+    monkeypatch.setattr(strip.jobs, "run", lambda job, operator=None: waiting.append(job) or {"FINISHED"})
+    explored.sequence.as_you_go = True
+    bpy.ops.washi.pick(index=1)
+    assert pushed == []
+    bpy.ops.washi.pick(index=2)
+    assert pushed == ["Pick"], "the first pick's, before the second changes anything"
+    first, second = (job for job in waiting if job.kind == "write")
+    first.ended()
+    assert pushed == ["Pick"]
+    second.ended()
+    assert pushed == ["Pick", "Pick"]
 
 
 def test_an_end_follows_the_picks(explored: Any) -> None:

@@ -334,7 +334,7 @@ def _strip(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     for slot, picture in enumerate(found.pictures):
         cell = grid.column(align=True)
         cell.alert = found.status[slot] != "ok"
-        cell.template_icon(previews.icon(f"strip-{slot}", picture, (id(found), slot)), scale=units / columns - 0.1)
+        cell.template_icon(previews.icon(f"strip-{slot}", picture, found), scale=units / columns - 0.1)
         if cell.alert:
             cell.label(text="", icon="ERROR")
     layout.template_icon(strip.plot_icon(found), scale=min(units, 20))

@@ -18,8 +18,8 @@ FIELDS = {"A": "sequence_start", "B": "sequence_end"}
 _given_up: set[engine.Asked] = set()
 _drawn = ""
 """Name of the scene whose panels were drawn last without its sequence."""
-_owed: list[str] = []
-"""The undo step of a pick whose sequence is still being written."""
+_owed: list[object] = []
+"""The writing that a pick's undo step waits for; at most one."""
 
 
 def asked(scene: bpy.types.Scene) -> engine.Asked | None:
@@ -104,20 +104,21 @@ def _show_now() -> None:
 
 def plot_icon(found: engine.Strip) -> int:
     """The icon of its plot."""
-    return previews.icon("plot", found.plot, id(found))
+    return previews.icon("plot", found.plot, found)
 
 
 # Writing
 
 
-def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None, message: str = MESSAGE("Write Sequence")) -> set[str]:
-    """Draw the sequence and put it into materials, one undo step; an operator's result."""
+def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None, with_pick: bool = False) -> set[str]:
+    """Draw the sequence and put it into materials, in one undo step, with a pick's where it waits; an operator's result."""
     scene = context.scene
     wanted, washi, threads = asked(scene), scene.washi, preferences.threads()
-    if wanted is None:
-        return jobs.fail(MESSAGE("The sequence has no two ends of this model: set A and B"), operator)
-    if washi.sequence.form == "FILM" and not bpy.data.filepath:
-        return jobs.fail(MESSAGE("A film's pictures lie in a folder beside the file: save the file first"), operator)
+    problem = _problem(scene)
+    if wanted is None or problem:
+        if with_pick:
+            session.push(MESSAGE("Pick"))
+        return jobs.fail(problem, operator)
     film = Path(bpy.data.filepath).parent / "textures" if bpy.data.filepath else None
     finish = _finisher([thing.name for thing in context.selected_objects], washi)
     name, form, size = washi.sequence.material or "Washi Sequence", washi.sequence.form, int(washi.size)
@@ -129,29 +130,41 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     def done(drawn: engine.Drawn) -> None:
         made = finish(drawn, name)
         jobs.note = made.note or sentence(MESSAGE("The sequence is in {count} materials"), count=len(made.materials))
-        if not _owed:
-            _owed.append(message)
-        settle()
+        if not settle(token):
+            session.push(MESSAGE("Write Sequence"))
 
     def ended() -> None:
         shutil.rmtree(temporary, ignore_errors=True)
-        settle()
+        settle(token)
 
+    token = object()
+    if with_pick:
+        _owed[:] = [token]
     return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, "write", ended), operator)
+
+
+def _problem(scene: bpy.types.Scene) -> str:
+    """Why the sequence can't be written, in one sentence; empty where it can."""
+    if asked(scene) is None:
+        return MESSAGE("The sequence has no two ends of this model: set A and B")
+    if scene.washi.sequence.form == "FILM" and not bpy.data.filepath:
+        return MESSAGE("A film's pictures lie in a folder beside the file: save the file first")
+    return ""
 
 
 def write_with_pick(context: bpy.types.Context) -> None:
     """After a pick: the sequence of this step goes into the materials, in one undo step with the pick."""
     from_last_step(context.scene)
-    _owed.append(MESSAGE("Pick"))
-    write(context)
+    write(context, with_pick=True)
 
 
-def settle() -> None:
-    """Push the undo step of a pick whose sequence was written, or given up."""
-    if _owed:
-        session.push(_owed.pop())
-        _owed.clear()
+def settle(token: object = None) -> bool:
+    """Push the undo step of a pick that waits for a sequence (None: for any): it was written, or given up; whether there was one."""
+    if not _owed or (token is not None and _owed[0] is not token):
+        return False
+    _owed.clear()
+    session.push(MESSAGE("Pick"))
+    return True
 
 
 def file_name(name: str) -> str:
