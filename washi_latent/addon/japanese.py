@@ -140,7 +140,7 @@ OPERATORS = {
     "Walk to this texture and look around it": "このテクスチャまで進み、そのまわりを見ます",
     "Candidate": "候補",
     "Index of the candidate among all samples": "全サンプル中の候補の番号",
-    "Others": "ほかの候補",
+    "Others": "他の案",
     "Sample other textures around the same place": "同じ場所のまわりで別のテクスチャを生成します",
     "Go back to where the last step came from": "直前のステップの前の場所に戻ります",
     "Step Forward": "一歩進む",
