@@ -45,9 +45,7 @@ def walk(window: Window) -> Steps:
     yield from window.until(window.idle, "the first look, which also loads everything")
     bpy.context.scene.washi.samples = SAMPLES
     yield from window.until(window.idle, "a look with more samples")
-    found: dict[str, tuple[int, int]] = {}
-    yield from window.find(r"washi\.others", found)
-    others = next(place for call, place in found.items() if "washi.others" in call)
+    others = yield from window.find(r"washi\.others")
     window.seen["idle"], window.seen["step"] = [], []
     for _ in range(int(window.arguments[0])):
         yield 1.0
@@ -56,7 +54,7 @@ def walk(window: Window) -> Steps:
         window.seen["idle"].append(heart.stop())
         heart = Heart()
         yield from window.click(*others)
-        yield 0.3
+        yield from window.until(lambda: not window.idle(), "the step to begin")
         yield from window.until(window.idle, "a step")
         window.seen["step"].append(heart.stop())
     yield from window.picture("after")

@@ -12,13 +12,14 @@ import re
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import bpy
 
 Steps = Iterator[float]
+Found = Generator[float, None, tuple[int, int] | None]
 PACKAGE = "bl_ext.user_default.washi_latent"
 TICK = 0.05
 PATIENCE = 240.0  # seconds; the window is drawn by software, on machines that may be busy
@@ -114,37 +115,40 @@ class Window:
             bpy.ops.ui.copy_python_command_button()
         return bpy.context.window_manager.clipboard
 
-    def find(self, call: str, found: dict[str, tuple[int, int]], kind: str = "UI", area: str = "VIEW_3D", step: tuple[int, int] = (60, 14)) -> Steps:
-        """Find a button by a pattern of its call, such as "washi.explore"; `found` gets places by call. Scrolls down to it.
+    def find(self, call: str, kind: str = "UI", area: str = "VIEW_3D", step: tuple[int, int] = (60, 14)) -> Found:
+        """Find a button by a pattern of its call, such as "washi.explore": gives its place. Scrolls down to it.
 
         `step` is how far apart, across and down, it looks: less than the button's size. Icons want (20, 14), which takes longer.
         """
+        others: set[str] = set()
         for _ in range(6):
-            found.clear()
-            yield from self._scan(call, found, kind, area, step)
-            if any(re.search(call, under) for under in found):
-                return
+            place = yield from self._scan(call, others, kind, area, step)
+            if place:
+                return place
             yield from self.scroll("WHEELDOWNMOUSE", 5, kind, area)
-        raise LookupError(f"no button does {call}; seen last: {sorted(found)}")
+        raise LookupError(f"no button does {call}; seen: {sorted(others)}")
 
-    def _scan(self, call: str, found: dict[str, tuple[int, int]], kind: str, area: str, step: tuple[int, int]) -> Steps:
-        """Go over what is visible, from the top."""
-        region = self.region(kind, area)
+    def _scan(self, call: str, others: set[str], kind: str, area: str, step: tuple[int, int]) -> Found:
+        """Go over what is visible, from the top. A busy window is late to see the mouse: on a hit, the last few places are looked at again."""
+        region, way = self.region(kind, area), []
         for y in range(region.y + region.height - 8, region.y + 8, -step[1]):
             for x in range(region.x + 30, region.x + region.width - 30, step[0]):
+                way.append((x, y))
                 self.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
                 yield 0.01
                 under = self.button_under(kind, area)
-                if under:
-                    found.setdefault(under, (x, y))
-                if re.search(call, under):
-                    return
+                others.add(under)
+                for place in reversed(way[-4:]) if re.search(call, under) else ():
+                    yield from self.move(*place)
+                    yield 0.3
+                    if re.search(call, self.button_under(kind, area)):
+                        return place
+        return None
 
     def press(self, call: str, **where: Any) -> Steps:
         """Click on the first button that does `call`."""
-        found: dict[str, tuple[int, int]] = {}
-        yield from self.find(call, found, **where)
-        yield from self.click(*next(place for under, place in found.items() if re.search(call, under)))
+        place = yield from self.find(call, **where)
+        yield from self.click(*place)
 
     def open_tab(self, name: str, area: str = "VIEW_3D") -> Steps:
         """Open the sidebar with N, then click along its tabs until the one is open."""
