@@ -19,7 +19,7 @@ import gpu
 from . import engine, gallery_drawing, gallery_engine, gallery_view, panels, preferences, previews, session, strip
 from .gallery_geometry import Cover, Layout, Rectangle, arrange, uncovered
 from .gallery_view import Pictures, Stop, Style, Thumbnail, View
-from .jobs import Job, jobs
+from .jobs import Job, jobs, redrawn_too
 from .translations import MESSAGE, sentence
 
 TICK = 0.05
@@ -72,9 +72,11 @@ class Gallery:
         self._space = EDITORS[area.type]
         self._handler = self._space.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
+        redrawn_too.append(self.redraw)
 
     def close(self) -> None:
         """Leave nothing behind."""
+        redrawn_too.remove(self.redraw)
         self._space.draw_handler_remove(self._handler, "WINDOW")
         bpy.context.window_manager.event_timer_remove(self._timer)
         self._dismiss()

@@ -288,14 +288,20 @@ class WASHI_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
+redrawn_too: list[Callable[[], None]] = []
+"""Of what else shows jobs, what asks for it to be drawn anew."""
+
+
 def redraw() -> None:
-    """Redraw the sidebars, where the panel is."""
+    """Redraw the sidebars, where the panel is, and what else shows jobs; never a viewport's scene, which can take long."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type in {"VIEW_3D", "NODE_EDITOR", "IMAGE_EDITOR"}:
                 for region in area.regions:
-                    if region.type in {"UI", "WINDOW"}:
+                    if region.type == "UI":
                         region.tag_redraw()
+    for ask in redrawn_too:
+        ask()
 
 
 CLASSES = (WASHI_OT_job, WASHI_OT_cancel)
