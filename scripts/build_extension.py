@@ -38,7 +38,10 @@ PLATFORMS = {
     "macos-arm64": ("macosx_14_0_arm64",),
 }
 NOT_SHIPPED = ("training", "figures.py")
-WEIGHTS = "generator.safetensors"  # the same network once more, for PyTorch, which Blender does not have
+NOT_OF_BUNDLES = (
+    "generator.safetensors",  # the same network once more, for PyTorch, which Blender does not have
+    "crops.png", "patches.png", "nearest.png", "finds.png",  # the model card's, which is text in Blender
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,11 +123,11 @@ def copy_files(stage: Path) -> None:
     """Everything but manifest and wheels, as it lies in the zip. Models as git knows them: one in training does not slip in."""
     for name in [*git_files("LICENSE", "models"), *git_files("--others", "--cached", "--exclude-standard", "washi_latent")]:
         inside = name.relative_to("washi_latent") if name.parts[0] == "washi_latent" else name
-        if inside.parts[0] not in NOT_SHIPPED and name.name != WEIGHTS:
+        if inside.parts[0] not in NOT_SHIPPED and name.name not in NOT_OF_BUNDLES:
             shutil.copyfile(ROOT / name, make_folder((stage / inside).parent) / inside.name)
     for description in stage.glob("models/*/model.json"):
         value = json.loads(description.read_text("utf-8"))
-        value["files"].pop(WEIGHTS, None)
+        value["files"] = {name: facts for name, facts in value["files"].items() if name not in NOT_OF_BUNDLES}
         description.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
