@@ -78,7 +78,7 @@ def _shoji(papers: list[bpy.types.Material], wood: bpy.types.Material, dark: bpy
     _box("Rail", (0, 0, z + RAIL / 2), (total + 0.2, 0.07, RAIL), dark)
     for side in (-1, 1):
         _box("Post", (side * (total / 2 + 0.05), 0, z / 2), (0.1, 0.1, z + 0.2), dark)
-    _box("Wall", (0, 0.0, z + RAIL + 0.5), (total + 4, 0.06, 1.0), _plain("Plaster", (0.16, 0.14, 0.11)))
+    _box("Wall", (0, 0.0, z + RAIL + 0.5), (total + 0.2, 0.05, 1.0), _plain("Plaster", (0.16, 0.14, 0.11)))
     for side in (-1, 1):
         _box("Wall", (side * (total / 2 + 1.1), 0.0, 2.0), (2.0, 0.06, 4.0), bpy.data.materials["Plaster"])
 
