@@ -7,6 +7,7 @@ One job runs at a time; others wait their turn. A new one replaces those of its 
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -226,6 +227,7 @@ class WASHI_OT_job(bpy.types.Operator):
     alive = False
     _timer: bpy.types.Timer | None = None
     _shown = ""
+    _shown_at = 0.0
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """Watch until nothing is left."""
@@ -259,8 +261,9 @@ class WASHI_OT_job(bpy.types.Operator):
         job = jobs.current
         texts = bpy.app.translations
         text = f"{texts.pgettext_iface(job.title)} {job.share:.0%}   {texts.pgettext_iface('Esc: cancel')}" if job else ""
-        if text != self._shown:
-            self._shown = text
+        # Drawing progress must not take what it is the progress of: by software it takes a quarter of a second.
+        if text != self._shown and time.monotonic() - self._shown_at > 0.5:
+            self._shown, self._shown_at = text, time.monotonic()
             if context.workspace is not None:
                 context.workspace.status_text_set(text)
             redraw()
