@@ -57,12 +57,12 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 
 
 def wait_for(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
-    """Until so many items are finished."""
+    """Until so many items are finished; with none, until the run has begun."""
     end = time.monotonic() + 120
-    while len(list(folder.glob("drawn/*.json"))) < count:
+    while not folder.exists() or len(list(folder.glob("drawn/*.json"))) < count:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
-        time.sleep(0.01)
+        time.sleep(0.001)
 
 
 @pytest.mark.parametrize(("jobs", "finished"), [(1, 0), (1, 5), (2, 7)])
@@ -76,14 +76,13 @@ def test_a_killed_export_goes_on_and_ends_as_an_uncut_one(tmp_path: Path, recipe
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    if finished:
-        wait_for(out, finished, process)
-    else:
-        time.sleep(1.5)
+    wait_for(out, finished, process)
     process.kill()
-    assert process.wait() == -signal.SIGKILL
+    ended = process.wait()
     before = {p: p.stat().st_ino for p in out.glob("drawn/*.json")}
-    assert len(before) < COUNT
+    if ended == 0 or len(before) == COUNT:
+        pytest.skip("this machine had finished before the kill came")
+    assert ended == -signal.SIGKILL
     again = start("export", recipe, "--out", out, "--json")
     said, complained = again.communicate(timeout=300)
     assert again.returncode == 0, complained
