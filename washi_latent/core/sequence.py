@@ -297,10 +297,10 @@ def _even(line: _Line, count: int, turns: int = 12, wanted: float = 1.04) -> tup
     walked finely enough to see every change; on that map equal steps are found; and what the map's grid leaves is
     corrected by measuring the steps themselves.
     """
-    grid = _fine_grid(line, count)
-    if line.steps(grid).max() < 1e-6:
+    grid, differences = _fine_grid(line, count)
+    if np.diag(differences, 1).max() < 1e-6:
         return np.linspace(0, 1, count + 2), "the ends look the same: the textures are spaced by their latents"
-    positions = _equal_steps(grid, line.differences(grid), count)[0]
+    positions = _equal_steps(grid, differences, count)[0]
     best, best_steps, power = positions, np.maximum(line.steps(positions), 1e-9), 1.0
     for _ in range(turns):
         if best_steps.max() <= wanted * best_steps.min():
@@ -316,18 +316,17 @@ def _even(line: _Line, count: int, turns: int = 12, wanted: float = 1.04) -> tup
     return best, None
 
 
-def _fine_grid(line: _Line, count: int, most: int = 240) -> Vector:
-    """Positions so near to one another that a step of the sequence spans several of them, wherever the way changes."""
+def _fine_grid(line: _Line, count: int, most: int = 240) -> tuple[Vector, Vector]:
+    """Positions so near to one another that a step of the sequence spans several of them, wherever the way changes; and their differences (K, K)."""
     grid = np.linspace(0, 1, 2 * count + 3)
-    while len(grid) < most:
+    while True:
         differences = line.differences(grid)
         step = _equal_steps(grid, differences, count)[1]
         wide = np.flatnonzero((np.diag(differences, 1) > step / 3) & (np.diff(grid) > 1e-7))
-        if not len(wide):
-            break
+        if not len(wide) or len(grid) >= most:
+            return grid, differences
         middle = (grid[wide] + grid[wide + 1]) / 2
         grid = np.sort(np.concatenate([grid, middle[: most - len(grid)]]))
-    return grid
 
 
 def _equal_steps(grid: Vector, differences: NDArray[np.float64], count: int) -> tuple[Vector, float]:

@@ -28,14 +28,12 @@ from scipy.spatial import cKDTree
 from ..core.errors import WashiError
 from ..core.fields import bark_sliver, curves, draw_ribbons, flake, jittered_grid, leaf, periodic_noise, speck
 from ..core.light import LIGHT, STRENGTH, scanned
+from ..core.maps import RELIEF_MM
 
 Array = NDArray[np.float32]
 Range = tuple[float, float]
 Color = tuple[float, float, float, float]
 """Linear red, green, blue and cover."""
-
-HEIGHT_RANGE_MM = 0.5
-"""Relief that the height channel's [0, 1] spans; 0.5 is the sheet's mean level."""
 
 CALIPER_UM_PER_GSM = 2.6
 """Thickness of handmade paper per grammage: a density near 0.38 g/cm3."""
@@ -226,7 +224,7 @@ class Sheet:
 
     Attributes:
         color: (H, W, 3) float32, diffuse albedo, sRGB-encoded, [0, 1].
-        height: (H, W) float32, relief; 0.5 is the mean level, the whole range spans `HEIGHT_RANGE_MM`.
+        height: (H, W) float32, relief; 0.5 is the mean level, the whole range spans `RELIEF_MM`.
         opacity: (H, W) float32, share of light that does not pass, [0, 1].
         kind: the kind or mixture ("kozo+unryu") that was asked for.
         seed: the seed that makes it again.
@@ -577,13 +575,13 @@ def finish(pulp: Pulp, p: Mapping[str, Any], scale: float) -> tuple[Array, Array
 
 
 def _relief(pulp: Pulp, p: Mapping[str, Any], scale: float, body: Array, bundles: Array, top: Array) -> Array:
-    """The upper surface, [0, 1] over `HEIGHT_RANGE_MM`."""
+    """The upper surface, [0, 1] over `RELIEF_MM`."""
     pressed = _blur(body, 0.09, scale) * 0.40 + body * 0.20
     height = (pressed + bundles * 0.8 + top * 0.9 + _blur(pulp.strands, 0.05, scale) * 0.75) * (CALIPER_UM_PER_GSM / 1000)
     height += pulp.inclusions.thickness + pulp.brush * p["brush"] * 0.0035 + pulp.folds * p["crease"]
     height += pulp.cockle * 0.010
     height -= height.mean()
-    return np.clip(0.5 + height / HEIGHT_RANGE_MM, 0, 1).astype(np.float32)
+    return np.clip(0.5 + height / RELIEF_MM, 0, 1).astype(np.float32)
 
 
 def _light(pulp: Pulp, p: Mapping[str, Any], scale: float, mass: Array, top: Array) -> tuple[Array, Array]:
