@@ -79,12 +79,12 @@ def sheet_network(dim: int = DIM) -> bytes:
 
 
 def fibre_tile() -> bytes:
-    """Two small tiles of noise as PNG."""
+    """Four small tiles of noise as PNG."""
     import io
 
     from PIL import Image
 
-    tiles = np.random.default_rng(7).normal(128, 24, (256, 128)).clip(0, 255).astype(np.uint8)
+    tiles = np.random.default_rng(7).normal(128, 24, (512, 128)).clip(0, 255).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(tiles).save(buffer, "PNG")
     return buffer.getvalue()

@@ -13,6 +13,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from PIL import Image
+from safetensors.torch import save
+from scipy.stats import kstest
 
 from washi_latent.core import WashiError, load_model, verify, write_bundle
 from washi_latent.core.fields import FIELD_NAMES, GATED, gate
@@ -22,8 +24,8 @@ from washi_latent.training.dcgan import DCGANTrainer
 from washi_latent.training.evaluation import density_and_coverage, energy_distance, frechet_distance
 from washi_latent.training.export import weights_bytes
 from washi_latent.training.loop import CHECKPOINT, Schedule, load_state, run, save_state
-from washi_latent.training.sheet import RECIPE, SheetTrainer, make_pairs, recipe_vector
-from washi_latent.training.washi import fibre_tile
+from washi_latent.training.sheet import RECIPE, SCORES, SheetTrainer, make_pairs, normal_scores, quantile_functions, random_sheet_kind, recipe_vector, score_values
+from washi_latent.training.washi import draw_parameters, fibre_tile
 
 
 @pytest.fixture
@@ -186,8 +188,6 @@ def test_the_sheet_model_learns() -> None:
 
 
 def test_a_recipe_holds_what_a_sheet_shows() -> None:
-    from washi_latent.training.washi import draw_parameters
-
     vector = recipe_vector(draw_parameters("ai", np.random.default_rng(0)))
     assert vector.shape == (len(RECIPE),)
     assert np.isfinite(vector).all()
@@ -199,10 +199,10 @@ def test_pieces_appear_one_after_another_in_both_hands() -> None:
     pairs = make_pairs(fibre_tile(size=128), 1, 6, 1)
     trainer = SheetTrainer(pairs, papers=40)
     fields = torch.from_numpy(pairs.layouts[:1].astype(np.float32))
-    rank = pairs.layouts[0, FIELD_NAMES.index("rank")].astype(np.float32)
+    rank = pairs.layouts[0, FIELD_NAMES.index("metal_rank")].astype(np.float32)
     recipes = torch.from_numpy(pairs.recipes[:1]).repeat(5, 1)
     dust = RECIPE.index("dust")
-    numbers = np.array([0.0, 2.0, 7.0, 15.0, 40.0])
+    numbers = np.array([0.0, 3.0, 12.0, 30.0, 70.0])
     recipes[:, dust] = torch.from_numpy((np.log1p(4 * numbers) - pairs.mean[dust]) / pairs.deviation[dust]).float()
     hidden = trainer.generator._hidden(recipes, fields)[:, list(GATED).index("dust")].detach().numpy()
     cover = pairs.layouts[0, FIELD_NAMES.index("dust")].astype(np.float32)
@@ -214,6 +214,52 @@ def test_pieces_appear_one_after_another_in_both_hands() -> None:
     np.testing.assert_allclose(shown[-1], cover.sum(), rtol=1e-3)
 
 
+def test_scores_are_normal_and_lead_back_to_the_numbers() -> None:
+    """Every number of a recipe by its rank is a normal variable, and the generator's quantile functions give the number back."""
+    rng = np.random.default_rng(0)
+    kinds = [random_sheet_kind(i, rng) for i in range(4000)]
+    papers = [draw_parameters(kind, rng) for kind in kinds]
+    values = np.stack([score_values(kind, paper, rng) for kind, paper in zip(kinds, papers, strict=True)])
+    scores = normal_scores(values, rng)
+    for column in scores.T:
+        assert kstest(column, "norm").statistic < 0.01
+    pairs = make_pairs(fibre_tile(size=128), 1, 6, 1)
+    trainer = SheetTrainer(pairs, papers=400)
+    trainer.generator.quantiles.copy_(torch.from_numpy(quantile_functions(values, pairs)))
+    back = trainer.generator.numbers(torch.from_numpy(scores)).numpy() * pairs.deviation + pairs.mean
+    recipes = np.stack([recipe_vector(paper) for paper in papers])
+    for name in ("grammage", "warmth", "laid", "drops", "dye_red", "dye_blue"):
+        is_, was = back[:, RECIPE.index(name)], recipes[:, RECIPE.index(name)]
+        middle = np.quantile(np.abs(is_ - was), 0.8)
+        assert middle < 0.1 * was.std() + 1e-6, name
+        assert is_.mean() == pytest.approx(was.mean(), abs=0.06 * was.std()), name
+
+
+def test_laid_and_chain_lines_come_together() -> None:
+    rng = np.random.default_rng(1)
+    values = np.stack([score_values("kozo", draw_parameters("kozo", rng), rng) for _ in range(500)])
+    scores = normal_scores(values, rng)
+    np.testing.assert_array_equal(scores[:, SCORES.index("laid")], scores[:, SCORES.index("chain")])
+
+
+def test_a_model_of_fewer_fields_gives_what_it_has(tmp_path: Path) -> None:
+    """A field that it lacks begins at nothing; every other keeps its weights, wherever it stands now."""
+    pairs = make_pairs(fibre_tile(size=128), 1, 6, 1)
+    first = SheetTrainer(pairs, features=8, papers=40)
+    lacking = "sparse_long"
+    known = [name for name in FIELD_NAMES[:-2] if name != lacking]
+    mix = first.generator.mix.weight.detach().view(8, len(FIELD_NAMES) - 1, -1)
+    columns = [FIELD_NAMES.index(name) for name in known]
+    weights = {**first.generator.state_dict(), "mix.weight": mix[:, [*columns, -1]].reshape(8 * len(known) + 8, -1).contiguous()}
+    weights["mix.bias"] = first.generator.mix.bias.detach().view(8, -1)[:, [*columns, -1]].reshape(-1).contiguous()
+    options = {**first.options, "fields": [*known, "rank", "metal_rank"]}
+    write_bundle(tmp_path / "first", _sheet_description(options), {"generator.safetensors": save(weights)})
+    second = SheetTrainer(pairs, 1, features=8, papers=40, begin_with=verify(tmp_path / "first"))
+    begun = second.generator.mix.weight.detach().view(8, len(FIELD_NAMES) - 1, -1)
+    assert (begun[:, FIELD_NAMES.index(lacking)] == 0).all()
+    assert torch.equal(begun[:, [*columns, -1]], mix[:, [*columns, -1]])
+
+
 def test_training_begins_with_a_models_weights(tmp_path: Path) -> None:
     pairs = make_pairs(fibre_tile(size=128), 1, 6, 1)
     first = SheetTrainer(pairs, features=8, papers=40)
@@ -221,7 +267,7 @@ def test_training_begins_with_a_models_weights(tmp_path: Path) -> None:
     write_bundle(tmp_path / "first", _sheet_description(first.options), {"generator.safetensors": weights_bytes(first.generator)})
     second = SheetTrainer(pairs, 1, features=8, papers=40, begin_with=verify(tmp_path / "first"))
     for name, value in first.generator.state_dict().items():
-        assert torch.equal(value, second.generator.state_dict()[name]), name
+        assert name == "quantiles" or torch.equal(value, second.generator.state_dict()[name]), name
     with pytest.raises(WashiError, match="another shape"):
         SheetTrainer(pairs, 1, features=16, papers=40, begin_with=verify(tmp_path / "first"))
 

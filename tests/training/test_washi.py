@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("skia")
 
 from washi_latent.core import WashiError
-from washi_latent.core.fields import FIELD_NAMES, SplatPen, draw_fields, gate
+from washi_latent.core.fields import FIELD_NAMES, SplatPen, draw_fields, flake, gate, stamp_quads
 from washi_latent.core.maps import linear
 from washi_latent.training.pairs import sheet_from_fields
 from washi_latent.training.washi import (
@@ -141,3 +141,31 @@ def test_one_piece_cuts_no_hole_into_another() -> None:
     assert (fields["leaves"] * everywhere)[inside].min() > 0.5
     alone = fields["rank"][(fields["leaves"] > 0.5) & (fields["dust"] == 0) & (fields["flakes"] == 0)].max()
     assert (fields["leaves"] * gate(float(alone), fields["rank"]))[inside].min() > 0.5
+
+
+def test_small_pieces_cover_as_much_as_they_measure() -> None:
+    """Each piece of dust has its area, lies where it was put, over the border too, and shows its own mark."""
+    rng = np.random.default_rng(4)
+    for place in ((20.3, 11.8), (39.9, 0.2), (0.4, 29.7)):
+        outline = flake(rng, 0.3) / 0.1
+        x, y = outline.T
+        area = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+        cover, mark = np.zeros((30, 40), np.float32), np.zeros((30, 40), np.float32)
+        stamp_quads(cover, (outline + place)[None], np.array([0.5]), [(mark, np.array([0.25]))])
+        assert cover.sum() == pytest.approx(0.5 * area, rel=0.08)
+        assert cover.max() <= 0.5
+        assert set(np.unique(mark)) == {0.0, 0.25}
+        assert (cover[mark == 0] == 0).all()
+        middle = np.roll(cover, (15 - int(place[1]), 20 - int(place[0])), (0, 1))
+        rows, columns = np.indices(middle.shape) + 0.5
+        for axis, wanted in ((columns, place[0] % 1 + 20), (rows, place[1] % 1 + 15)):
+            assert (axis * middle).sum() / middle.sum() == pytest.approx(wanted + outline.mean(0)[int(axis is rows)], abs=0.25)
+
+
+def test_a_denser_piece_hides_a_fainter_one() -> None:
+    square = np.array([[[4.0, 4.0], [10.0, 4.0], [10.0, 10.0], [4.0, 10.0]]] * 2)
+    for order in ((0.4, 0.9), (0.9, 0.4)):
+        cover, mark = np.zeros((32, 32), np.float32), np.zeros((32, 32), np.float32)
+        stamp_quads(cover, square, np.array(order), [(mark, np.array(order))])
+        assert cover[4:10, 4:10] == pytest.approx(0.9)
+        assert mark[4:10, 4:10] == pytest.approx(0.9)

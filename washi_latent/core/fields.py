@@ -33,10 +33,14 @@ Points = NDArray[np.float64]
 MILLIMETRES_PER_PIXEL = 0.1
 
 FIELD_NAMES: tuple[str, ...] = (
-    "long",  # fine kozo fibres, mean 0, deviation 1
-    "short",  # fine mitsumata or gampi fibres, mean 0, deviation 1
-    "surface",  # loose fibres on top, fibres over a pixel
-    "bundles",  # unbeaten bundles, fibres over a pixel
+    "long",  # fine kozo fibres of a thick sheet, mean 0, deviation 1
+    "short",  # fine mitsumata or gampi fibres
+    "sparse_long",  # the same of a very thin sheet, in which each fibre is seen
+    "sparse_short",
+    "surface_few",  # loose fibres on top, fibres over a pixel, in two layers that add up
+    "surface_many",
+    "bundles_few",  # unbeaten bundles, fibres over a pixel, too
+    "bundles_many",
     "strands_few",  # long swirling strands, in three layers that add up
     "strands_some",
     "strands_many",
@@ -46,7 +50,7 @@ FIELD_NAMES: tuple[str, ...] = (
     "slivers",  # bark: cover [0, 1]
     "specks_few",
     "specks_many",
-    "bark_tone",  # 0 brown, 1 dark, under the cover of slivers and specks
+    "tone",  # of each piece of bark, leaf and metal, [0, 1]: pale to dark
     "leaves",
     "flakes",
     "dust",
@@ -57,12 +61,13 @@ FIELD_NAMES: tuple[str, ...] = (
     "creases",
     "folds",
     "brush",  # mean 0, deviation 1
-    "rank",  # of each piece of bark, leaf and metal among its like, (0, 1]: which appear first
+    "rank",  # of each piece of bark and leaf among its like, (0, 1]: which appear first
+    "metal_rank",  # the same of metal, which lies on top
 )
 
 LAID_PER_CM = (8.0, 10.8)
-SURFACE_PER_MM2, BUNDLES_PER_MM2, STRANDS_PER_CM2 = 0.75, 0.05, (0.7, 1.3, 2.0)
-SLIVERS_PER_CM2, SPECKS_PER_CM2, LEAVES_PER_CM2, FLAKES_PER_CM2, DUST_PER_CM2 = 0.5, (2.0, 8.0), 0.5, 0.8, 22.0
+SURFACE_PER_MM2, BUNDLES_PER_MM2, STRANDS_PER_CM2 = (0.5, 1.7), (0.02, 0.13), (0.7, 1.3, 2.0)
+SLIVERS_PER_CM2, SPECKS_PER_CM2, LEAVES_PER_CM2, FLAKES_PER_CM2, DUST_PER_CM2 = 0.6, (2.0, 10.0), 0.8, 1.2, 60.0
 GATED: dict[str, tuple[str, float, float]] = {
     "slivers": ("bark", 0.0, SLIVERS_PER_CM2),
     "specks_few": ("specks", 0.0, SPECKS_PER_CM2[0]),
@@ -72,14 +77,15 @@ GATED: dict[str, tuple[str, float, float]] = {
     "dust": ("dust", 0.0, DUST_PER_CM2),
 }
 """Fields of single pieces: what their number follows from (pieces a square centimetre), where they begin, how many there are."""
-GATE_SHARPNESS = 16.0
+RANKS = {name: "metal_rank" if name in ("flakes", "dust") else "rank" for name in GATED}
+GATE_SOFTNESS = 0.15
 DROP_SPACING_MM, DROP_RADIUS_MM = 4.4, 1.3
 CREASE_SIZE_MM = 10.0
 
 
 def gate(share: float, rank: Array) -> Array:
     """How much of each piece shows, [0, 1]: with a growing share, whole pieces appear one after another, by their rank."""
-    return np.clip(GATE_SHARPNESS * ((1 + 1 / GATE_SHARPNESS) * np.float32(share) - rank), 0, 1)
+    return np.clip((np.float32(share * (1 + GATE_SOFTNESS / 2)) / np.maximum(rank, np.float32(1e-3)) - 1) / np.float32(GATE_SOFTNESS) + np.float32(0.5), 0, 1)
 
 
 class Pen(Protocol):
@@ -102,7 +108,7 @@ def draw_fields(
     Args:
         height, width: pixels, 32 and above.
         seed: the same size and seed give the same fields.
-        tile: (2, T, T) uint8, fine long and short fibres: 128 is the mean, 24 levels a standard deviation.
+        tile: (4, T, T) uint8, the first four fields: 128 is the mean, 24 levels a standard deviation.
         dtype: float16 halves the memory of a large sheet.
         progress: is told the share done, 0 to 1; what it raises ends the work.
 
@@ -126,7 +132,8 @@ class _Drawing:
         self.height, self.width, self.seed = height, width, seed
         self.shape = (height, width)
         self.area_mm2 = height * width * MILLIMETRES_PER_PIXEL**2
-        self._rank, self._ranking = np.zeros((height, width), np.float32), Lock()
+        self._marks = {name: np.zeros((height, width), np.float32) for name in ("tone", "rank", "metal_rank")}
+        self._marking = Lock()
 
     def rng(self, name: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *name.encode()])
@@ -134,7 +141,7 @@ class _Drawing:
     def draw_into(self, result: NDArray[Any], tile: NDArray[np.uint8], progress: Progress) -> None:
         """Draw every field in its place. NumPy and SciPy let go of the interpreter at times: threads share the work."""
         tasks: tuple[tuple[str, Callable[[], list[Array]]], ...] = (
-            ("surface", lambda: [self.surface()]),
+            ("surface_many", lambda: [self.surface(1)]),
             ("slivers", self.bark),
             ("drops", lambda: [self.drops()]),
             ("creases", self.creases),
@@ -143,11 +150,12 @@ class _Drawing:
             ("strands_some", lambda: [self.strands(1)]),
             ("strands_many", lambda: [self.strands(2)]),
             ("laid_wide", self.lines),
-            ("clouds", lambda: [self.noise(name, *band) for name, band in _BANDS.items()]),
-            ("long", lambda: [blend_pieces(tile[i], self.shape, self.rng(name)) for i, name in enumerate(("long", "short"))]),
+            ("clouds", lambda: [*(self.noise(name, *band) for name, band in _BANDS.items()), self.fines()]),
+            ("long", lambda: [blend_pieces(plane, self.shape, self.rng(name)) for plane, name in zip(tile, FIELD_NAMES, strict=False)]),
             ("brush", lambda: [self.brush()]),
-            ("bundles", lambda: [self.bundles()]),
-            ("leaves", lambda: [_soft(self.shapes("leaves", LEAVES_PER_CM2, leaf)[0])]),
+            ("surface_few", lambda: [self.surface(0)]),
+            ("bundles_few", lambda: [self.bundles(0), self.bundles(1)]),
+            ("leaves", lambda: [_soft(self.shapes("leaves", LEAVES_PER_CM2, leaf))]),
         )
 
         def draw(task: tuple[str, Callable[[], list[Array]]]) -> None:
@@ -164,19 +172,26 @@ class _Drawing:
             finally:
                 for rest in waiting:
                     rest.cancel()
-        # A piece's soft rim lies just outside its outline: its rank must reach there.
-        result[FIELD_NAMES.index("rank")] = ndimage.maximum_filter(self._rank, 3, mode="wrap")
+        # A piece's soft rim lies just outside its outline: its rank and tone must reach there.
+        for name, plane in self._marks.items():
+            result[FIELD_NAMES.index(name)] = ndimage.maximum_filter(plane, 3, mode="wrap")
 
     def metal(self) -> list[Array]:
         """Cut leaf, and dust."""
-        return [self.shapes("flakes", FLAKES_PER_CM2, lambda r: flake(r, 2.0))[0], self.shapes("dust", DUST_PER_CM2, lambda r: flake(r, 0.24))[0]]
+        return [
+            self.shapes("flakes", FLAKES_PER_CM2, lambda r: flake(r, 1.25), "metal_rank"),
+            self.shapes("dust", DUST_PER_CM2, lambda r: flake(r, 0.22), "metal_rank"),
+        ]
 
     def bark(self) -> list[Array]:
-        """Slivers, few specks, many specks, and the tone of all."""
-        slivers, tone_a = self.shapes("slivers", SLIVERS_PER_CM2, bark_sliver)
-        few, tone_b = self.shapes("specks few", SPECKS_PER_CM2[0], lambda r: speck(r, 0.17))
-        many, tone_c = self.shapes("specks many", SPECKS_PER_CM2[1], lambda r: speck(r, 0.10))
-        return [_soft(slivers), _soft(few), _soft(many), np.maximum(np.maximum(tone_a, tone_b), tone_c)]
+        """Slivers, few specks, many specks."""
+        return [
+            _soft(self.shapes("slivers", SLIVERS_PER_CM2, bark_sliver)),
+            *(_soft(self.shapes(f"specks {i}", per_cm2, lambda r: speck(r, 0.11))) for i, per_cm2 in enumerate(SPECKS_PER_CM2)),
+        ]
+
+    def fines(self) -> Array:
+        return (self.noise("fibrils", 0.22, 0.15) * 0.06 + self.noise("fines", 0.6, 0.4) * 0.03) / np.float32(math.hypot(0.06, 0.03))
 
     def noise(self, name: str, wavelength: float, bandwidth: float) -> Array:
         return periodic_noise(self.shape, wavelength / MILLIMETRES_PER_PIXEL, bandwidth, self.rng(name))
@@ -186,21 +201,22 @@ class _Drawing:
         half = ((self.height + 1) // 2, (self.width + 1) // 2)
         return periodic_noise(half, wavelength / MILLIMETRES_PER_PIXEL / 2, bandwidth, self.rng(name))
 
-    def surface(self) -> Array:
-        rng = self.rng("surface")
-        count = rng.poisson(SURFACE_PER_MM2 * self.area_mm2)
+    def surface(self, layer: int) -> Array:
+        rng = self.rng(f"surface {layer}")
+        count = rng.poisson(SURFACE_PER_MM2[layer] * self.area_mm2)
         # Curves of one group get as many points as its longest: in order of length, few too many.
         lengths = np.sort(np.clip(rng.lognormal(math.log(9.0), 0.35, count), 1, 25))
         pen = SplatPen(self.shape)
         for group in np.array_split(np.arange(count), max(1, count // 500)):
             if len(group):
                 starts = rng.random((len(group), 2)) * (self.width, self.height)
-                pen.draw(curves(starts, _axes(len(group), rng), lengths[group] / MILLIMETRES_PER_PIXEL, 7, 0.2 * np.sqrt(lengths[group] / 7), rng))
+                points = curves(starts, _axes(len(group), rng), lengths[group] / MILLIMETRES_PER_PIXEL, 7, 0.27 * np.sqrt(lengths[group] / 7), rng)
+                pen.draw(points, rng.choice((0.62, 0.86, 1.12, 1.75), len(group), p=(0.28, 0.3, 0.28, 0.14)))
         return pen.take()
 
-    def bundles(self) -> Array:
-        rng, pen = self.rng("bundles"), SplatPen(self.shape)
-        count = rng.poisson(BUNDLES_PER_MM2 * self.area_mm2)
+    def bundles(self, layer: int) -> Array:
+        rng, pen = self.rng(f"bundles {layer}"), SplatPen(self.shape)
+        count = rng.poisson(BUNDLES_PER_MM2[layer] * self.area_mm2)
         lengths = np.clip(rng.lognormal(math.log(8.0), 0.4, count), 1, 25)
         draw_ribbons(pen, rng.random((count, 2)) * (self.width, self.height), _axes(count, rng), lengths, 5, rng.uniform(0.03, 0.1, count), 0.15, 0.7, rng)
         return pen.take()
@@ -214,21 +230,28 @@ class _Drawing:
         draw_ribbons(pen, starts, rng.uniform(0, 2 * math.pi, count), lengths, (8, 12, 16)[layer], spread, 0.12, 0.8, rng, swirl=0.2)
         return pen.take()
 
-    def shapes(self, name: str, per_cm2: float, shape: Shape) -> tuple[Array, Array]:
-        """Filled shapes: cover, and a tone in [0, 1] that each shape has of its own. Their ranks are kept."""
+    def shapes(self, name: str, per_cm2: float, shape: Shape, ranks_in: str = "rank") -> Array:
+        """Cover of filled shapes; their ranks and tones are kept."""
         rng = self.rng(name)
         cover, tone, rank = (np.zeros(self.shape, np.float32) for _ in range(3))
         count = rng.poisson(per_cm2 * self.area_mm2 / 100)
-        for number in range(count):
-            outline = shape(rng) / MILLIMETRES_PER_PIXEL
-            place = rng.random(2) * (self.width, self.height)
-            shade, dense = rng.random(), rng.uniform(0.6, 1.0)
-            stamp(cover, outline + place, float(dense), ((tone, float(shade)), (rank, (number + 1) / count)))
-        with self._ranking:
+        outlines = [shape(rng) / MILLIMETRES_PER_PIXEL for _ in range(count)]
+        places, tones, dense = rng.random((count, 2)) * (self.width, self.height), rng.random(count), rng.uniform(0.6, 1.0, count)
+        ranks = (np.arange(count) + rng.random(count)) / max(1, count)
+        small = np.array([len(outline) == 4 and np.abs(outline).max() < SMALL for outline in outlines], bool)
+        if small.any():
+            quads = np.stack([outline for outline, chosen in zip(outlines, small, strict=True) if chosen]) + places[small, None]
+            stamp_quads(cover, quads, dense[small], ((tone, tones[small]), (rank, ranks[small])))
+        for i in np.flatnonzero(~small):
+            stamp(cover, outlines[i] + places[i], float(dense[i]), ((tone, float(tones[i])), (rank, float(ranks[i]))))
+        with self._marking:
             # Where pieces of two kinds overlap the lower rank counts, or what hides one would cut a hole into the other.
-            lower = (rank > 0) & ((self._rank == 0) | (rank < self._rank))
-            self._rank[lower] = rank[lower]
-        return cover, tone
+            kept = self._marks[ranks_in]
+            lower = (rank > 0) & ((kept == 0) | (rank < kept))
+            kept[lower] = rank[lower]
+            own = lower if ranks_in == "rank" else lower & (self._marks["rank"] == 0)
+            self._marks["tone"][own] = tone[own]
+        return cover
 
     def lines(self) -> list[Array]:
         """The screen's lines: wide and narrow laid lines, and chain lines across them; all waver together."""
@@ -261,7 +284,8 @@ class _Drawing:
             distance, index = self.nearest(rng.random((count, 2)) * self.edges, warp)
             gap = distance[..., 1] - distance[..., 0]
             # A fold between two facets has one strength from either side: a hash of the unordered pair.
-            strong = ((index[..., 0] * index[..., 1] * 2654435761 + index.sum(-1) * 40503) % 1009 / 1009.0).astype(np.float32)
+            hashed = (index[..., 0] * index[..., 1] * 2654435761 + index.sum(-1) * 40503) % (1009 * 1013)
+            strong = ((0.1 + 0.9 / 1009 * (hashed % 1009)) * (0.1 + 0.9 / 1013 * (hashed // 1009))).astype(np.float32)
             sign = np.where(index.sum(-1) % 3 == 0, np.float32(-0.6), np.float32(1))
             line += self.enlarge(np.exp(-gap / 0.16) * strong * weight)
             fold += self.enlarge((0.085 * np.exp(-gap / 0.28) * sign + 0.16 * np.exp(-gap / (size * 0.2))) * strong * weight)
@@ -271,7 +295,7 @@ class _Drawing:
         white = self.rng("brush").standard_normal(self.shape, dtype=np.float32)
         spectrum = fft.rfft2(white)
         y, x = fft.fftfreq(self.height)[:, None], fft.rfftfreq(self.width)[None]
-        spectrum *= np.exp(-2 * math.pi**2 * ((1.2 * y) ** 2 + (45 * x) ** 2)).astype(np.float32)
+        spectrum *= np.exp(-2 * math.pi**2 * ((1.6 * y) ** 2 + (140 * x) ** 2)).astype(np.float32)
         return _standard(fft.irfft2(spectrum, s=self.shape))
 
     # Distances are smooth between their creases: half the resolution gives the same picture at a quarter of the time.
@@ -304,7 +328,7 @@ class _Drawing:
         return image
 
 
-_BANDS = {"clouds": (4.5, 0.8), "billows": (11.0, 0.6), "fines": (0.25, 0.9)}
+_BANDS = {"clouds": (5.0, 0.6), "billows": (10.0, 0.6)}
 
 
 class SplatPen:
@@ -318,14 +342,16 @@ class SplatPen:
         self._waiting: list[tuple[Points, NDArray[np.float64]]] = []
         self._count = 0
 
-    def draw(self, points: Points) -> None:
-        """Add curves (n, k, 2), x and y in pixels."""
+    def draw(self, points: Points, weights: NDArray[np.float64] | None = None) -> None:
+        """Add curves (n, k, 2), x and y in pixels, each as heavy as its weight (n,) says."""
         if len(points) == 0:
             return
         lengths = np.linalg.norm(np.diff(points, axis=1), axis=-1)
         samples = max(1, math.ceil(float(lengths.max()) / self._STEP))
         along = ((np.arange(samples) + 0.5) / samples)[None, None, :, None]
         dense: Any = points[:, :-1, None] * (1 - along) + points[:, 1:, None] * along
+        if weights is not None:
+            lengths = lengths * weights[:, None]
         weight = np.repeat(lengths.ravel() / samples, samples)
         self._waiting.append((dense.reshape(-1, 2), weight))
         self._count += len(weight)
@@ -595,8 +621,41 @@ def stamp(cover: Array, outline: Points, density: float, marks: Iterable[tuple[A
     cover[place] = np.maximum(cover[place], mask)
 
 
+SMALL = 7.0
+"""Pixels from its middle that a shape of four corners may reach to be filled with many at once."""
+
+
+def stamp_quads(cover: Array, quads: Points, density: NDArray[np.float64], marks: Iterable[tuple[Array, NDArray[np.float64]]] = ()) -> None:
+    """Fill many small convex shapes of four corners (n, 4, 2) at once, as `stamp` fills one; where two overlap the denser counts.
+
+    A pixel's share is the product of how far it lies within each edge, which is exact for straight edges along the grid.
+    """
+    height, width = cover.shape
+    window = np.arange(2 * math.ceil(SMALL) + 2) - math.ceil(SMALL)
+    for first in range(0, len(quads), 4096):
+        part = quads[first : first + 4096]
+        corner = np.floor(part.mean(1)).astype(np.int64)
+        local, along = (part - corner[:, None]).astype(np.float32), np.roll(part, -1, 1) - part
+        # Corners may run either way round.
+        turn = np.sign((along[:, 0, 0] * along[:, 1, 1] - along[:, 0, 1] * along[:, 1, 0]))[:, None]
+        across = (np.stack([-along[..., 1], along[..., 0]], -1) * (turn / (np.linalg.norm(along, axis=-1) + 1e-9))[..., None]).astype(np.float32)
+        x, y = (window[None, None] + np.float32(0.5) - local[:, :, axis, None] for axis in (0, 1))
+        share = np.ones((len(part), len(window), len(window)), np.float32)
+        for edge in range(4):
+            inside = across[:, edge, 1, None, None] * y[:, edge, :, None] + across[:, edge, 0, None, None] * x[:, edge, None, :]
+            share *= np.clip(inside + np.float32(0.5), 0, 1)
+        share *= density[first : first + 4096, None, None].astype(np.float32)
+        piece, row, column = np.nonzero(share)
+        places = (corner[piece, 1] + window[row]) % height * width + (corner[piece, 0] + window[column]) % width
+        values, flat = share[piece, row, column], cover.reshape(-1)
+        np.maximum.at(flat, places, values)
+        highest = flat[places] == values
+        for plane, value in marks:
+            plane.reshape(-1)[places[highest]] = value[first + piece[highest]]
+
+
 def _axes(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    return rng.vonmises(0, 0.3, count) / 2 + math.pi * rng.integers(0, 2, count)
+    return rng.vonmises(0, 0.1, count) / 2 + math.pi * rng.integers(0, 2, count)
 
 
 def _soft(cover: Array) -> Array:

@@ -182,7 +182,7 @@ class SheetModel(TextureModel):
     """A model that composes drawn fields into sheets of any size (`core/fields.py`), in strips that join exactly.
 
     Args:
-        info: what it is. network: runs it, on latents and padded fields. tile: (2, T, T) uint8, as `draw_fields` takes it.
+        info: what it is. network: runs it, on latents and padded fields. tile: (4, T, T) uint8, as `draw_fields` takes it.
     """
 
     _STRIP_PIXELS = 1 << 18
@@ -456,7 +456,7 @@ def _broken(folder: Path, why: str) -> WashiError:
 
 
 def _read_tile(info: ModelInfo) -> NDArray[np.uint8]:
-    """The tile of fine fibres that a sheet model's fields are made of: one gray PNG, long fibres over short ones."""
+    """The tile of fine fibres that a sheet model's fields are made of: one gray PNG, one below the other: the first four fields."""
     options = info.options
     if options.get("fields") != list(FIELD_NAMES) or not isinstance(options.get("margin"), int) or not 0 <= options["margin"] <= 64:
         raise _broken(info.folder, "it was made for other fields than this version draws; update Washi Latent")
@@ -464,9 +464,9 @@ def _read_tile(info: ModelInfo) -> NDArray[np.uint8]:
         raise _broken(info.folder, "it lacks fibres.png")
     try:
         with Image.open(BytesIO(_verified(info, "fibres.png"))) as picture:
-            if picture.mode != "L" or picture.height != 2 * picture.width or not 64 <= picture.width <= 4096:
-                raise _broken(info.folder, "its fibres.png is not two square gray tiles")
-            return np.asarray(picture).reshape(2, picture.width, picture.width)
+            if picture.mode != "L" or picture.height != 4 * picture.width or not 64 <= picture.width <= 4096:
+                raise _broken(info.folder, "its fibres.png is not four square gray tiles")
+            return np.asarray(picture).reshape(4, picture.width, picture.width)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
         raise _broken(info.folder, "its fibres.png can't be read") from error
 

@@ -9,27 +9,41 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .fields import GATE_SHARPNESS
+from .fields import GATE_SOFTNESS, RANKS
 
 
 class PaperFlow(nn.Module):
     """Latents to *recipes*, papers described by numbers: a flow that carries the normal distribution to that of papers.
 
     A rectified flow (Liu 2023, Lipman 2023); a fixed projection brings the latent to the recipe's dimension, so that every
-    direction of the latent matters.
+    direction of the latent matters. What it makes may be the recipe itself, or its *normal scores* (Klein, Nelsen): every number
+    by its rank, as a normal variable, which quantile functions then turn into what it stands for. So each number has just
+    the distribution that it has among papers, and what few papers have (drops, folds, gold) grows from nothing over a
+    stretch of latent space, where a flow of the numbers themselves leaps.
 
     Args:
-        latent_dim: Z. recipe: R. steps: Euler steps of the flow.
+        latent_dim: Z. recipe: R. steps: Euler steps of the flow. quantiles: knots of the quantile functions; 0: no scores.
     """
 
     projection: Tensor
+    knots: Tensor
+    quantiles: Tensor
+    dye_level: Tensor
+    dye_deviation: Tensor
 
-    def __init__(self, latent_dim: int, recipe: int, steps: int) -> None:
+    def __init__(self, latent_dim: int, recipe: int, steps: int, quantiles: int = 0) -> None:
         super().__init__()
         self.steps = steps
-        self.register_buffer("projection", torch.eye(latent_dim, recipe))
+        scores = recipe - 1 if quantiles else recipe  # one for the depth of a dye and one for its hue, in place of three absorptions
+        self.register_buffer("projection", torch.eye(latent_dim, scores))
+        self.scored = bool(quantiles)
+        if quantiles:
+            self.register_buffer("knots", torch.linspace(-3.2, 3.2, quantiles))
+            self.register_buffer("quantiles", torch.zeros(recipe + 1, quantiles))
+            self.register_buffer("dye_level", torch.zeros(3))
+            self.register_buffer("dye_deviation", torch.ones(3))
         self.velocity = nn.Sequential(
-            nn.Linear(recipe + 1, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, recipe)
+            nn.Linear(scores + 1, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, scores)
         )
 
     def recipe(self, latent: Tensor) -> Tensor:
@@ -38,7 +52,15 @@ class PaperFlow(nn.Module):
         for step in range(self.steps):
             time = torch.full_like(x[:, :1], (step + 0.5) / self.steps)
             x = x + self.velocity(torch.cat([x, time], 1)) / self.steps
-        return x
+        return self.numbers(x) if self.scored else x
+
+    def numbers(self, scores: Tensor) -> Tensor:
+        """Normal scores (N, R - 1) to recipes (N, R): piecewise linear quantile functions, then a dye's absorption by its depth."""
+        scores = torch.cat([scores, scores[:, -1:], scores[:, -1:]], 1)  # a hue is three absorptions
+        rise = ((scores[:, :, None] - self.knots[:-1]) / (self.knots[1:] - self.knots[:-1])).clamp(0, 1)
+        values = self.quantiles[:, 0] + (rise * (self.quantiles[:, 1:] - self.quantiles[:, :-1])).sum(2)
+        absorption = torch.log(1 + 4 * values[:, -4:-3] * values[:, -3:])
+        return torch.cat([values[:, :-4], (absorption - self.dye_level) / self.dye_deviation], 1)
 
 
 class SheetGenerator(PaperFlow):
@@ -52,8 +74,9 @@ class SheetGenerator(PaperFlow):
     Args:
         latent_dim: Z. fields: number of fields. recipe: dimension of a recipe. features: width. channels: 5 (colour, height,
             opacity) or 3. steps: Euler steps of the flow. gates: indices of the fields of single pieces (bark, leaf, metal); with some, the
-            last field is the pieces' rank, and the recipe's numbers of pieces say up to which rank they show: whole pieces come and go,
-            where a plain mix would let all of them fade.
+            recipe's numbers of pieces say up to which rank they show: whole pieces come and go, where a plain mix would let all of them fade.
+            ranks: index of the field that holds the rank, for each of these; such fields are the last ones, and aren't mixed.
+            quantiles: as `PaperFlow` takes it.
     """
 
     MARGIN = 3
@@ -65,11 +88,20 @@ class SheetGenerator(PaperFlow):
     gate_pieces: Tensor
 
     def __init__(
-        self, latent_dim: int = 100, fields: int = 25, recipe: int = 33, features: int = 32, channels: int = 5, steps: int = 10, gates: Sequence[int] = ()
+        self,
+        latent_dim: int = 100,
+        fields: int = 30,
+        recipe: int = 33,
+        features: int = 32,
+        channels: int = 5,
+        steps: int = 10,
+        gates: Sequence[int] = (),
+        ranks: Sequence[int] = (),
+        quantiles: int = 0,
     ) -> None:
-        super().__init__(latent_dim, recipe, steps)
-        self.gates = list(gates)
-        self.fields, self.features = fields - bool(self.gates), features
+        super().__init__(latent_dim, recipe, steps, quantiles)
+        self.gates, self.ranks = list(gates), list(ranks)
+        self.fields, self.features = fields - len(set(self.ranks)), features
         fields = self.fields
         if self.gates:
             self.register_buffer("gate_number", torch.zeros(len(self.gates), recipe))
@@ -105,12 +137,13 @@ class SheetGenerator(PaperFlow):
         """What the gates take away of their fields: (N, G, H, W). The recipe's numbers of pieces are log(1 + 4 n), standardized."""
         number = (torch.exp(recipe @ self.gate_number.T + self.gate_level) - 1) / 4  # ONNX has no expm1
         share = ((number - self.gate_first) / self.gate_pieces).clamp(0, 1)[:, :, None, None]
-        shown = (GATE_SHARPNESS * ((1 + 1 / GATE_SHARPNESS) * share - fields[:, -1:])).clamp(0, 1)
+        ranks = fields[:, self.ranks].clamp_min(1e-3)
+        shown = ((share * (1 + GATE_SOFTNESS / 2) / ranks - 1) / GATE_SOFTNESS + 0.5).clamp(0, 1)
         return fields[:, self.gates] * (1 - shown)
 
 
 def build(options: dict[str, Any]) -> nn.Module:
     """The untrained generator of a bundle's options."""
-    numbers = {name: int(options[name]) for name in ("latent_dim", "recipe", "features", "channels", "steps") if name in options}
-    gates = [options["fields"].index(name) for name in options.get("gates", ())]
-    return SheetGenerator(fields=len(options["fields"]), gates=gates, **numbers)
+    numbers = {name: int(options[name]) for name in ("latent_dim", "recipe", "features", "channels", "steps", "quantiles") if name in options}
+    gates, ranks = ([options["fields"].index(name) for name in names] for names in (options.get("gates", ()), map(RANKS.get, options.get("gates", ()))))
+    return SheetGenerator(fields=len(options["fields"]), gates=gates, ranks=ranks, **numbers)

@@ -13,13 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.fields import FIELD_NAMES, GATED, MILLIMETRES_PER_PIXEL, STRANDS_PER_CM2, gate
-from .washi import STRAND_WEIGHT, Inclusions, Pulp, draw_parameters, finish, hole_factor
+from ..core.fields import BUNDLES_PER_MM2, FIELD_NAMES, GATED, MILLIMETRES_PER_PIXEL, RANKS, STRANDS_PER_CM2, SURFACE_PER_MM2, gate
+from .washi import STRAND_WEIGHT, TILE_FIBRES, TILE_GRAMMAGE, Inclusions, Pulp, draw_parameters, finish, hole_factor
 
 Array = NDArray[np.float32]
 
-_BROWN, _DARK = np.array([0.28, 0.115, 0.034]), np.array([0.07, 0.04, 0.02])
-_LEAF = np.array([0.10, 0.10, 0.034])
+_DRAWN = 0.885
+"""Mass that the simulation's pen leaves of what it is told: its lines are a little narrower than a pixel."""
+_SURFACE_MM, _BUNDLE_MM = 9.5, 45.0
+"""Mass of one loose fibre and of one bundle over coarseness. The simulation's bundles weigh half of what they are told: their fibres come late and leave early."""
+_UNEVEN = 8.2
+"""Relative variance of the mass over a pixel, times grammage over coarseness: single fibres, laid anywhere."""
+_FINES = float(np.hypot(0.06, 0.03))
+
+_BROWN, _DARK = np.array([0.32, 0.135, 0.04]), np.array([0.08, 0.045, 0.02])
+_GREEN, _AUTUMN = np.array([0.055, 0.085, 0.025]), np.array([0.24, 0.13, 0.045])
 _GOLD, _SILVER = np.array([0.52, 0.34, 0.085]), np.array([0.50, 0.49, 0.46])
 
 
@@ -41,18 +49,20 @@ def sheet_from_fields(fields: Array, parameters: Mapping[str, Any]) -> Array:
 def pulp_from_fields(f: Mapping[str, Array], p: Mapping[str, Any]) -> Pulp:
     """The simulation's pulp, laid as the fields say, in the amounts that the parameters say."""
     grammage, one_fibre = p["grammage"], p["coarseness"] / MILLIMETRES_PER_PIXEL
-    loose = np.minimum(f["surface"] / 0.72 * grammage * p["surface"], f["surface"] * one_fibre * 2.2)
-    bundles = np.minimum(f["bundles"] / 0.109 * grammage * p["bundles"], f["bundles"] * one_fibre * 2.2)
-    rest = grammage - float(loose.mean()) - float(bundles.mean())
+    loose = _pieces(f, ("surface_few", "surface_many"), grammage * p["surface"] / (p["coarseness"] * _SURFACE_MM), SURFACE_PER_MM2) * one_fibre
+    bundles = _pieces(f, ("bundles_few", "bundles_many"), grammage * p["bundles"] / (p["coarseness"] * _BUNDLE_MM), BUNDLES_PER_MM2) * one_fibre
+    rest = grammage * (1 - p["surface"] - p["bundles"])
     long = float(np.clip((p["fibre_length"] - 4) / 4, 0, 1))
-    fine = (long * f["long"] + (1 - long) * f["short"]) / np.hypot(long, 1 - long)
-    rough = (0.229 * long + 0.186 * (1 - long)) * np.sqrt(24 / rest)
-    clouds = np.exp(p["cloud_contrast"] * (0.85 * f["clouds"] + 0.4 * f["billows"]))
-    body = rest * clouds * np.maximum(1 + rough * fine, 0.02) * np.maximum(1 + 0.07 * p["grain"] * f["fines"], 0.05)
-    narrow = float(np.clip((p["laid_per_cm"] - 7) / 5, 0, 1))
-    screen = 1 + 0.75 * p["laid"] * ((1 - narrow) * f["laid_wide"] + narrow * f["laid_narrow"]) - p["chain"] * f["chain"]
-    layers = _layers(p["strands"], STRANDS_PER_CM2)
-    strands = sum(w * f[n] for w, n in zip(layers, ("strands_few", "strands_some", "strands_many"), strict=True)) * (STRAND_WEIGHT * one_fibre)
+    coarse = TILE_FIBRES[0][1] * long + TILE_FIBRES[1][1] * (1 - long)
+    sparse, dense = _layered(rest * coarse / p["coarseness"], coarse)
+    fine = sum(w * (long * f[n] + (1 - long) * f[m]) for w, n, m in ((sparse, "sparse_long", "sparse_short"), (dense, "long", "short"))) / np.hypot(long, 1 - long)
+    # Fibres are long against clouds: the longer, the less is left of them.
+    clouds = np.exp(p["cloud_contrast"] * ((0.35 - 0.24 * long) * f["clouds"] + (0.22 - 0.04 * long) * f["billows"]))
+    body = rest * _DRAWN * clouds / float(clouds.mean()) * np.maximum(1 + fine, 0.02) * np.maximum(1 + _FINES * p["grain"] * f["fines"], 0.05)
+    narrow = float(np.clip((p["laid_per_cm"] - 9.2) / 0.6, 0, 1))
+    wires = (1 - narrow) * f["laid_wide"] + narrow * f["laid_narrow"]
+    screen = 1 + p["laid"] * (0.75 * wires + 0.25 * wires**2 - 0.125) - p["chain"] * f["chain"]
+    strands = _pieces(f, ("strands_few", "strands_some", "strands_many"), p["strands"], STRANDS_PER_CM2) * (STRAND_WEIGHT * one_fibre)
     if p["drops"] > 0:
         inside = f["drops"] - float(np.quantile(f["drops"], 1 - p["drops"]))
         holes = hole_factor(inside, p["drop_depth"])
@@ -62,7 +72,7 @@ def pulp_from_fields(f: Mapping[str, Array], p: Mapping[str, Any]) -> Pulp:
         body=body.astype(np.float32),
         bundles=bundles,
         top=loose,
-        strands=np.asarray(strands, np.float32),
+        strands=strands,
         screen=np.clip(screen, 0.05, None).astype(np.float32),
         holes=holes,
         mottle=f["clouds"],
@@ -75,13 +85,32 @@ def pulp_from_fields(f: Mapping[str, Array], p: Mapping[str, Any]) -> Pulp:
     )
 
 
-def _layers(density: float, per_cm2: tuple[float, ...]) -> list[float]:
-    """How much of each layer shows, [0, 1], so that together they reach a density."""
-    shown: list[float] = []
-    for layer in per_cm2:
-        shown.append(float(np.clip(density / layer, 0, 1)))
-        density -= layer
-    return shown
+def _layered(grammage: float, coarseness: float) -> tuple[float, float]:
+    """How much of the sparse and of the dense tile, relative to the mass: in sum as uneven as so many fibres are.
+
+    Sheets add up like Poisson processes: as thick as both tiles together each has the weight 1; as thin as the sparse one,
+    it alone; between, what keeps mean and variance.
+    """
+    thin, thick = TILE_GRAMMAGE
+    variance = _UNEVEN * coarseness / grammage
+    if grammage <= thin:
+        return float(np.sqrt(variance)), 0.0
+    if grammage >= thin + thick:
+        share = thin / (thin + thick)
+    else:
+        both = thin + thick
+        weight = (grammage * thin + np.sqrt(grammage * thin * thick * (both - grammage))) / (thin * both)
+        share = weight**2 * thin / grammage
+    return float(np.sqrt(variance * share)), float(np.sqrt(variance * (1 - share)))
+
+
+def _pieces(f: Mapping[str, Array], names: tuple[str, ...], density: float, layers: tuple[float, ...]) -> Array:
+    """Fibres over a pixel at a density: layer after layer appears; beyond all of them, everything is heavier."""
+    shown, result = density, np.zeros_like(f[names[0]])
+    for name, layer in zip(names, layers, strict=True):
+        result += np.float32(np.clip(shown / layer, 0, 1) * _DRAWN) * f[name]
+        shown -= layer
+    return result * np.float32(max(1.0, density / sum(layers)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,15 +122,15 @@ class _LaidInclusions:
     def covers(self) -> list[tuple[Array, Array]]:
         """(cover, linear colour) of what lies in the sheet and on it, lowest first."""
         f, p = self.f, self.p
-        shown = {name: f[name] * gate(float(np.clip((p[number] - first) / pieces, 0, 1)), f["rank"]) for name, (number, first, pieces) in GATED.items()}
+        shown = {name: f[name] * gate(float(np.clip((p[number] - first) / pieces, 0, 1)), f[RANKS[name]]) for name, (number, first, pieces) in GATED.items()}
         bark = np.maximum.reduce([shown["slivers"], shown["specks_few"], shown["specks_many"]])
-        tone = f["bark_tone"][..., None]
+        tone = f["tone"][..., None]
         silver = float(np.clip((p["silver"] - 0.4) / 0.2, 0, 1)) * 0.9
         metal = np.maximum(shown["flakes"], shown["dust"])
         return [
             (bark * 0.9, _BROWN * (1 - tone) + _DARK * tone),
-            (shown["leaves"] * 0.95, np.broadcast_to(_LEAF, (*bark.shape, 3))),
-            (metal, np.broadcast_to(_GOLD * (1 - silver) + _SILVER * silver, (*bark.shape, 3))),
+            (shown["leaves"] * 0.95, _GREEN * (1 - tone) + _AUTUMN * tone),
+            (metal, (_GOLD * (1 - silver) + _SILVER * silver) * (1.2 - 0.4 * tone)),
         ]
 
     @property

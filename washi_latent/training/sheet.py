@@ -18,16 +18,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
+from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import norm
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import WashiError
-from ..core.fields import FIELD_NAMES, GATED, draw_fields
+from ..core.fields import FIELD_NAMES, GATED, RANKS, draw_fields
 from ..core.models import ModelInfo
 from ..core.sheet_network import PaperFlow, SheetGenerator
 from .pairs import sheet_from_fields
-from .washi import KINDS, Sheet, draw_parameters, fibre_tile, random_kind
+from .washi import DYES, KINDS, Sheet, draw_parameters, fibre_tile, random_kind
 
 CHANNELS = ("red", "green", "blue", "height", "opacity")
 DETAIL_GAIN = (9.0, 9.0, 9.0, 8.0, 4.0)
@@ -37,6 +39,11 @@ RECIPE: tuple[str, ...] = (
     "backing", "strands", "strand_tone", "bark", "specks", "laid", "laid_per_cm", "chain", "drops", "drop_depth", "crease", "crease_tone", "flakes",
     "dust", "silver", "leaves", "dye_uneven", "dye_red", "dye_green", "dye_blue",
 )  # fmt: skip
+SCORES: tuple[str, ...] = (*RECIPE[:-3], "dye", "hue")
+"""What the flow makes, as normal scores: a dye by its depth and its place among the dyes."""
+QUANTILES = 129
+HUES = ("ai", "uguisu", "kihada", "kakishibu", "bengara", "toki", "sumi")
+"""Dyes in an order in which neighbours mix well: between two lies what both together give."""
 _LOGARITHMIC = frozenset({"grammage", "dye_red", "dye_green", "dye_blue", "strands", "specks", "dust", "bark", "flakes", "leaves"})
 
 
@@ -45,6 +52,36 @@ def recipe_vector(parameters: Mapping[str, Any]) -> NDArray[np.float64]:
     dye = {f"dye_{name}": parameters["dye"] * parameters["dye_absorption"][i] for i, name in enumerate(("red", "green", "blue"))}
     values = {**parameters, **dye}
     return np.array([np.log1p(4 * values[name]) if name in _LOGARITHMIC else values[name] for name in RECIPE], np.float64)
+
+
+def score_values(kind: str, parameters: Mapping[str, Any], rng: np.random.Generator) -> NDArray[np.float64]:
+    """What normal scores are taken of, (len(SCORES),): what a sheet doesn't show is drawn, for it must not look like a kind of its own."""
+    hues = [HUES.index(part) for part in kind.split("+") if part in HUES]
+    hue = float(rng.permutation(hues)[0] if hues else rng.integers(len(HUES))) + rng.uniform(-0.5, 0.5)
+    shown = dict(zip(RECIPE, recipe_vector(parameters), strict=True))
+    if parameters["flakes"] == 0 and parameters["dust"] == 0:
+        shown["silver"] = rng.random()
+    return np.array([*(shown[name] for name in RECIPE[:-3]), parameters["dye"], hue], np.float64)
+
+
+def normal_scores(values: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Each column by its ranks, as a standard normal variable; equal values lie in chance order, the chain lines' as the laid lines'."""
+    chance = rng.random(values.shape)
+    laid, chain = SCORES.index("laid"), SCORES.index("chain")
+    chance[:, chain] = chance[:, laid]
+    ranks = np.lexsort((chance, values), 0).argsort(0)
+    return np.asarray(norm.ppf((ranks + 0.5) / len(values)), np.float32)
+
+
+def quantile_functions(values: NDArray[np.float64], pairs: Pairs) -> NDArray[np.float32]:
+    """Values of `PaperFlow`'s quantile functions at its knots: (len(RECIPE) + 1, QUANTILES), smoothed over some hundredths of a deviation."""
+    knots = np.linspace(-3.2, 3.2, QUANTILES)
+    tables = np.quantile(values[:, :-1], norm.cdf(knots), axis=0).T
+    tables[:-1] = (tables[:-1] - pairs.mean[:-3, None]) / pairs.deviation[:-3, None]
+    place = np.quantile(values[:, -1], norm.cdf(knots))
+    dyes = np.array([DYES[name] for name in HUES])[np.clip(np.round(place), 0, len(HUES) - 1).astype(int)].T
+    smooth = (ndimage.gaussian_filter1d(rows, width, axis=1, mode="nearest") for rows, width in ((tables, 2.0), (dyes, 1.0)))
+    return np.concatenate(list(smooth)).astype(np.float32)
 
 
 def random_sheet_kind(i: int, rng: np.random.Generator) -> str:
@@ -119,6 +156,8 @@ class SheetTrainer:
     """
 
     architecture = "sheet"
+    FLOWS = 6
+    """Batches of the flow a step: they cost little."""
 
     def __init__(
         self,
@@ -135,32 +174,37 @@ class SheetTrainer:
         self.pairs, self.batch, self.crop, self.steps = pairs, batch, crop, steps
         self.options: dict[str, Any] = {
             "features": features, "fields": list(FIELD_NAMES), "gates": list(GATED), "margin": SheetGenerator.MARGIN, "recipe": len(RECIPE), "steps": 10,
+            "quantiles": QUANTILES,
         }  # fmt: skip
-        self.generator = SheetGenerator(100, len(FIELD_NAMES), len(RECIPE), features, 5, 10, [FIELD_NAMES.index(name) for name in GATED])
+        self.generator = SheetGenerator(100, len(FIELD_NAMES), len(RECIPE), features, 5, 10, [FIELD_NAMES.index(name) for name in GATED], [FIELD_NAMES.index(RANKS[name]) for name in GATED], QUANTILES)
         self.rate = 2e-3 if begin_with is None else 8e-4
         with torch.no_grad():
             level = torch.from_numpy(pairs.sheets[::50].astype(np.float32).mean((0, 1, 2)))
             self.generator.base.bias.copy_(torch.logit(level))
-            self.generator.projection.copy_(torch.linalg.qr(torch.randn(100, len(RECIPE))).Q)
+            self.generator.projection.copy_(torch.linalg.qr(torch.randn(100, len(SCORES))).Q)
             for style in self.generator.styles:
                 style.weight.mul_(0.3)  # type: ignore[operator]
         if begin_with is not None:
             _begin(self.generator, begin_with)
         _set_gates(self.generator, pairs)
+        values = _many_values(papers, seed + 1)
+        self.scores = torch.from_numpy(normal_scores(values, np.random.default_rng([seed, 2])))
+        _set_quantiles(self.generator, quantile_functions(values, pairs), pairs)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(self.generator.parameters(), 2e-3, (0.9, 0.99))
+        composing = [value for name, value in self.generator.named_parameters() if not name.startswith("velocity.")]
+        groups = [{"params": composing, "rate": self.rate}, {"params": list(self.generator.velocity.parameters()), "rate": 2e-3}]
+        self.optimizer = torch.optim.Adam(groups, 2e-3, (0.9, 0.99))
         self.numbers = np.random.default_rng(seed)
         self.random = torch.Generator().manual_seed(seed)
-        self.flow_recipes = torch.from_numpy(_many_recipes(pairs, papers, seed + 1))
         self.iteration = 0
 
     def step(self) -> dict[str, float]:
         """One step of both parts; the losses by name."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * min(1.0, (self.iteration + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, self.iteration / self.steps))) + 2e-5
+            group["lr"] = group["rate"] * min(1.0, (self.iteration + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, self.iteration / self.steps))) + 2e-5
         fields, sheets, recipes = self._crops()
         error = (sheet_views(self.generator.compose(recipes, fields)) - sheet_views(sheets)).abs().mean()
-        flow = flow_loss(self.generator, self.flow_recipes, self.random)
+        flow = torch.stack([flow_loss(self.generator, self.scores, self.random) for _ in range(self.FLOWS)]).mean()
         self.optimizer.zero_grad(set_to_none=True)
         (10 * error + flow).backward()
         nn.utils.clip_grad_norm_(self.generator.parameters(), 5.0)
@@ -222,16 +266,23 @@ class SheetTrainer:
 
 
 def _begin(generator: SheetGenerator, model: ModelInfo) -> None:
-    weights = load_file(model.folder / "generator.safetensors")
-    own = generator.state_dict()
-    if any(name in own and own[name].shape != value.shape for name, value in weights.items()) or not weights.keys() >= own.keys() - _GATE_BUFFERS:
+    """Weights of another sheet model; where it lacks a field, that begins at nothing, and a flow to other scores begins anew."""
+    weights, own = load_file(model.folder / "generator.safetensors"), generator.state_dict()
+    given, columns = list(model.options.get("fields", ())), generator.mix.in_features
+    if model.options.get("features") != generator.features or len(weights.get("mix.weight", ())) != generator.features * (len(given) - len({"rank", "metal_rank"}.intersection(given)) + 1):
         raise WashiError(
             f"the model {model.name} has another shape than the one to train: begin with a sheet model of {generator.features} features, or with none"
         )
-    generator.load_state_dict(weights, strict=False)
-
-
-_GATE_BUFFERS = frozenset({"gate_number", "gate_level", "gate_first", "gate_pieces"})
+    for name, wide in (("mix.weight", columns), ("mix.bias", 1)):
+        old, new = weights.pop(name).view(generator.features, -1, wide), torch.zeros(generator.features, generator.fields + 1, wide)
+        for position, field in enumerate(FIELD_NAMES[: generator.fields]):
+            if field in given:
+                new[:, position] = old[:, given.index(field)]
+        new[:, -1] = old[:, -1]
+        weights[name] = new.view(own[name].shape)
+    flow = all(name in weights and weights[name].shape == own[name].shape for name in own if name.startswith("velocity."))
+    fits = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    generator.load_state_dict({name: value for name, value in fits.items() if flow or not name.startswith("velocity.")}, strict=False)
 
 
 def _set_gates(generator: SheetGenerator, pairs: Pairs) -> None:
@@ -243,10 +294,17 @@ def _set_gates(generator: SheetGenerator, pairs: Pairs) -> None:
         generator.gate_level[i], generator.gate_first[i], generator.gate_pieces[i] = float(pairs.mean[position]), first, pieces
 
 
-def _many_recipes(pairs: Pairs, count: int, seed: int) -> NDArray[np.float32]:
+def _set_quantiles(generator: SheetGenerator, functions: NDArray[np.float32], pairs: Pairs) -> None:
+    """Give the flow the quantile functions, and what standardizes a dye's absorptions."""
+    generator.quantiles.copy_(torch.from_numpy(functions))
+    generator.dye_level.copy_(torch.from_numpy(pairs.mean[-3:]))
+    generator.dye_deviation.copy_(torch.from_numpy(pairs.deviation[-3:]))
+
+
+def _many_values(count: int, seed: int) -> NDArray[np.float64]:
     rng = np.random.default_rng(seed)
-    raw = np.stack([recipe_vector(draw_parameters(random_sheet_kind(i, rng), rng)) for i in range(count)])
-    return ((raw - pairs.mean) / pairs.deviation).astype(np.float32)
+    kinds = [random_sheet_kind(i, rng) for i in range(count)]
+    return np.stack([score_values(kind, draw_parameters(kind, rng), rng) for kind in kinds])
 
 
 def scans(sheets: NDArray[np.float32]) -> NDArray[np.float32]:

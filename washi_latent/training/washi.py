@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -323,18 +324,25 @@ def synthesize(kind: str = "kozo", size: int = 1024, seed: int = 0, millimetres_
     return Sheet(color, height, opacity, kind, seed, parameters, millimetres_per_pixel)
 
 
+TILE_FIBRES = ((9.0, 0.15), (4.0, 0.10))
+"""Length and coarseness of the fibres in the tile's planes."""
+TILE_GRAMMAGE = (5.0, 24.0)
+"""Of the sparse and of the dense planes, g/m2."""
+
+
 def fibre_tile(seed: int = 7, size: int = 1024) -> NDArray[np.uint8]:
     """The tile of fine fibres that `core.fields.draw_fields` takes pieces from.
 
     Returns:
-        (2, size, size) uint8: long kozo fibres and short mitsumata or gampi fibres; 128 is the mean, 24 levels a deviation.
+        (4, size, size) uint8: long kozo fibres and short mitsumata or gampi fibres, dense, then both again sparse; 128 is the
+        mean, 24 levels a deviation.
     """
     planes: list[NDArray[np.uint8]] = []
-    for length, coarseness in ((9.0, 0.15), (4.0, 0.10)):
-        rng = np.random.default_rng(seed)
+    for number, (grammage, (length, coarseness)) in enumerate(product(reversed(TILE_GRAMMAGE), TILE_FIBRES)):
+        rng = np.random.default_rng([seed, number])
         parameters = draw_parameters("kozo", rng)
-        parameters.update(grammage=24.0, fibre_length=length, coarseness=coarseness, curl=0.15, alignment=0.3, cloud_contrast=0.0, axis=0.0)
-        mass = _Maker(size, 0.1, parameters, rng).lay_fibres(24.0)
+        parameters.update(fibre_length=length, coarseness=coarseness, curl=0.15, alignment=0.1, cloud_contrast=0.0, axis=0.0)
+        mass = _Maker(size, 0.1, parameters, rng).lay_fibres(grammage)
         relative = mass / mass.mean() - 1
         planes.append(np.clip(np.round(128 + 24 * relative / relative.std()), 0, 255).astype(np.uint8))
     return np.stack(planes)
