@@ -41,7 +41,7 @@ def photographs(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def tile() -> NDArray[np.uint8]:
-    return np.random.default_rng(0).normal(128, 24, (2, 128, 128)).clip(0, 255).astype(np.uint8)
+    return np.random.default_rng(0).normal(128, 24, (4, 128, 128)).clip(0, 255).astype(np.uint8)
 
 
 @pytest.fixture

@@ -18,13 +18,23 @@ from scipy.stats import kstest
 
 from washi_latent.core import WashiError, load_model, verify, write_bundle
 from washi_latent.core.fields import FIELD_NAMES, GATED, gate
-from washi_latent.training import TrainOptions, train
+from washi_latent.training import TrainOptions, sheet_pipeline, train
 from washi_latent.training.data import Patches, cut_patches, photograph_patches
 from washi_latent.training.dcgan import DCGANTrainer
 from washi_latent.training.evaluation import density_and_coverage, energy_distance, frechet_distance
 from washi_latent.training.export import weights_bytes
 from washi_latent.training.loop import CHECKPOINT, Schedule, load_state, run, save_state
-from washi_latent.training.sheet import RECIPE, SCORES, SheetTrainer, make_pairs, normal_scores, quantile_functions, random_sheet_kind, recipe_vector, score_values
+from washi_latent.training.sheet import (
+    RECIPE,
+    SCORES,
+    SheetTrainer,
+    make_pairs,
+    normal_scores,
+    quantile_functions,
+    random_sheet_kind,
+    recipe_vector,
+    score_values,
+)
 from washi_latent.training.washi import draw_parameters, fibre_tile
 
 
@@ -270,6 +280,28 @@ def test_training_begins_with_a_models_weights(tmp_path: Path) -> None:
         assert name == "quantiles" or torch.equal(value, second.generator.state_dict()[name]), name
     with pytest.raises(WashiError, match="another shape"):
         SheetTrainer(pairs, 1, features=16, papers=40, begin_with=verify(tmp_path / "first"))
+
+
+def test_a_sheet_model_is_begun_anew_when_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a checkpoint there, training goes on from it; with resume off it does not; with another seed it says so."""
+    seen: list[bool] = []
+
+    def stop(_trainer: object, folder: Path, *_: object) -> str:
+        seen.append((folder / CHECKPOINT).exists())
+        (folder / CHECKPOINT).write_bytes(b"kept")
+        raise WashiError("enough")
+
+    monkeypatch.setattr(sheet_pipeline, "run", stop)
+    monkeypatch.setattr(sheet_pipeline, "fibre_tile", lambda: fibre_tile(size=128))
+    monkeypatch.setattr(sheet_pipeline, "make_pairs", lambda tile, **_: make_pairs(tile, 1, 4, 1))
+    monkeypatch.setattr(sheet_pipeline, "SheetTrainer", lambda pairs, seed, **_: SheetTrainer(pairs, seed, features=8, papers=40))
+    out = tmp_path / "paper"
+    for changes in ({}, {}, {"resume": False}):
+        with pytest.raises(WashiError, match="enough"):
+            train(TrainOptions(out=out, kind="sheet", synthetic=True, iterations=1, **changes))
+    assert seen == [False, True, False]
+    with pytest.raises(WashiError, match="other settings"):
+        train(TrainOptions(out=out, kind="sheet", synthetic=True, iterations=1, seed=1))
 
 
 def _sheet_description(options: dict[str, object]) -> dict[str, object]:

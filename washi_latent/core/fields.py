@@ -637,7 +637,7 @@ def stamp_quads(cover: Array, quads: Points, density: NDArray[np.float64], marks
         corner = np.floor(part.mean(1)).astype(np.int64)
         local, along = (part - corner[:, None]).astype(np.float32), np.roll(part, -1, 1) - part
         # Corners may run either way round.
-        turn = np.sign((along[:, 0, 0] * along[:, 1, 1] - along[:, 0, 1] * along[:, 1, 0]))[:, None]
+        turn = np.sign(along[:, 0, 0] * along[:, 1, 1] - along[:, 0, 1] * along[:, 1, 0])[:, None]
         across = (np.stack([-along[..., 1], along[..., 0]], -1) * (turn / (np.linalg.norm(along, axis=-1) + 1e-9))[..., None]).astype(np.float32)
         x, y = (window[None, None] + np.float32(0.5) - local[:, :, axis, None] for axis in (0, 1))
         share = np.ones((len(part), len(window), len(window)), np.float32)

@@ -55,7 +55,9 @@ def pulp_from_fields(f: Mapping[str, Array], p: Mapping[str, Any]) -> Pulp:
     long = float(np.clip((p["fibre_length"] - 4) / 4, 0, 1))
     coarse = TILE_FIBRES[0][1] * long + TILE_FIBRES[1][1] * (1 - long)
     sparse, dense = _layered(rest * coarse / p["coarseness"], coarse)
-    fine = sum(w * (long * f[n] + (1 - long) * f[m]) for w, n, m in ((sparse, "sparse_long", "sparse_short"), (dense, "long", "short"))) / np.hypot(long, 1 - long)
+    fine = sum(w * (long * f[n] + (1 - long) * f[m]) for w, n, m in ((sparse, "sparse_long", "sparse_short"), (dense, "long", "short"))) / np.hypot(
+        long, 1 - long
+    )
     # Fibres are long against clouds: the longer, the less is left of them.
     clouds = np.exp(p["cloud_contrast"] * ((0.35 - 0.24 * long) * f["clouds"] + (0.22 - 0.04 * long) * f["billows"]))
     body = rest * _DRAWN * clouds / float(clouds.mean()) * np.maximum(1 + fine, 0.02) * np.maximum(1 + _FINES * p["grain"] * f["fines"], 0.05)

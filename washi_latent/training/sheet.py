@@ -176,7 +176,17 @@ class SheetTrainer:
             "features": features, "fields": list(FIELD_NAMES), "gates": list(GATED), "margin": SheetGenerator.MARGIN, "recipe": len(RECIPE), "steps": 10,
             "quantiles": QUANTILES,
         }  # fmt: skip
-        self.generator = SheetGenerator(100, len(FIELD_NAMES), len(RECIPE), features, 5, 10, [FIELD_NAMES.index(name) for name in GATED], [FIELD_NAMES.index(RANKS[name]) for name in GATED], QUANTILES)
+        self.generator = SheetGenerator(
+            100,
+            len(FIELD_NAMES),
+            len(RECIPE),
+            features,
+            5,
+            10,
+            [FIELD_NAMES.index(name) for name in GATED],
+            [FIELD_NAMES.index(RANKS[name]) for name in GATED],
+            QUANTILES,
+        )
         self.rate = 2e-3 if begin_with is None else 8e-4
         with torch.no_grad():
             level = torch.from_numpy(pairs.sheets[::50].astype(np.float32).mean((0, 1, 2)))
@@ -269,7 +279,9 @@ def _begin(generator: SheetGenerator, model: ModelInfo) -> None:
     """Weights of another sheet model; where it lacks a field, that begins at nothing, and a flow to other scores begins anew."""
     weights, own = load_file(model.folder / "generator.safetensors"), generator.state_dict()
     given, columns = list(model.options.get("fields", ())), generator.mix.in_features
-    if model.options.get("features") != generator.features or len(weights.get("mix.weight", ())) != generator.features * (len(given) - len({"rank", "metal_rank"}.intersection(given)) + 1):
+    if model.options.get("features") != generator.features or len(weights.get("mix.weight", ())) != generator.features * (
+        len(given) - len({"rank", "metal_rank"}.intersection(given)) + 1
+    ):
         raise WashiError(
             f"the model {model.name} has another shape than the one to train: begin with a sheet model of {generator.features} features, or with none"
         )

@@ -18,6 +18,7 @@ from .card import png_bytes
 from .export import export_bundle, sheet_inputs, tile_bytes
 from .loop import Schedule, Trainer, run
 from .photograph_pipeline import train_on_photographs
+from .pipeline import settle
 from .sheet import CHANNELS, SheetTrainer, make_pairs, random_sheet_kind, scans
 from .sheet_evaluation import evaluate_sheets, table
 from .washi import KINDS, fibre_tile, synthesize
@@ -37,7 +38,7 @@ Left: generated, the first 32 seeds, not chosen. Right: simulated sheets it was 
 ## What it is
 
 A latent of 100 normally distributed numbers says which paper; the seed says which sheet of that paper. The latent becomes a recipe of
-{recipe} numbers by a rectified flow (Liu 2023, Lipman 2023); the recipe composes {fields} periodic fields of drawn fibres, clouds, bark, metal leaf,
+{recipe} numbers by a rectified flow (Liu 2023, Lipman 2023) of normal scores, which quantile functions turn into numbers; the recipe composes {fields} periodic fields of drawn fibres, clouds, bark, metal leaf,
 laid lines, drops and creases (`washi_latent/core/fields.py`) into paper, by a network of three 3x3 convolutions at full resolution that the recipe
 modulates. With the seed held fixed, fibres keep their places while the latent moves. 0.1 mm a pixel. Height spans 0.5 mm around the mean level;
 opacity is the share of light that does not pass.
@@ -65,6 +66,7 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
     if options.threads:
         torch.set_num_threads(options.threads)
     work = make_folder(options.work or options.out)
+    settle(options, work)
     say("drawing layouts and simulating sheets")
     tile = fibre_tile()
     every = SHEETS // 10
