@@ -79,6 +79,8 @@ GATED: dict[str, tuple[str, float, float]] = {
 """Fields of single pieces: what their number follows from (pieces a square centimetre), where they begin, how many there are."""
 RANKS = {name: "metal_rank" if name in ("flakes", "dust") else "rank" for name in GATED}
 GATE_SOFTNESS = 0.15
+_COVERS = {"slivers": (0.5, 0.97), "specks": (0.5, 0.97), "leaves": (0.7, 0.97), "flakes": (0.9, 1.0), "dust": (0.9, 1.0)}
+"""How much of what lies below a piece it hides."""
 DROP_SPACING_MM, DROP_RADIUS_MM = 4.4, 1.3
 CREASE_SIZE_MM = 10.0
 
@@ -236,7 +238,7 @@ class _Drawing:
         cover, tone, rank = (np.zeros(self.shape, np.float32) for _ in range(3))
         count = rng.poisson(per_cm2 * self.area_mm2 / 100)
         outlines = [shape(rng) / MILLIMETRES_PER_PIXEL for _ in range(count)]
-        places, tones, dense = rng.random((count, 2)) * (self.width, self.height), rng.random(count), rng.uniform(0.6, 1.0, count)
+        places, tones, dense = rng.random((count, 2)) * (self.width, self.height), rng.random(count), rng.uniform(*_COVERS[name.split()[0]], count)
         ranks = (np.arange(count) + rng.random(count)) / max(1, count)
         small = np.array([len(outline) == 4 and np.abs(outline).max() < SMALL for outline in outlines], bool)
         if small.any():

@@ -130,8 +130,8 @@ class _LaidInclusions:
         silver = float(np.clip((p["silver"] - 0.4) / 0.2, 0, 1)) * 0.9
         metal = np.maximum(shown["flakes"], shown["dust"])
         return [
-            (bark * 0.9, _BROWN * (1 - tone) + _DARK * tone),
-            (shown["leaves"] * 0.95, _GREEN * (1 - tone) + _AUTUMN * tone),
+            (bark * 0.95, _BROWN * (1 - tone) + _DARK * tone),
+            (shown["leaves"], _GREEN * (1 - tone) + _AUTUMN * tone),
             (metal, (_GOLD * (1 - silver) + _SILVER * silver) * (1.2 - 0.4 * tone)),
         ]
 
