@@ -8,7 +8,7 @@ import bpy
 
 from . import directions, engine, preferences, previews, session, strip
 from .jobs import Job, jobs
-from .translations import MESSAGE, sentence, translated
+from .translations import CONTEXT, MESSAGE, sentence, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -243,7 +243,7 @@ def _before_and_after(layout: bpy.types.UILayout, context: bpy.types.Context) ->
         column = row.column(align=True)
         line = column.row()
         line.alignment = "CENTER"
-        line.label(text=title)
+        line.label(text=title, text_ctxt=CONTEXT)
         owner, pixels = pictures[slot] if pictures else (b"", None)
         column.template_icon(0 if pixels is None else previews.icon(f"along-{slot}", pixels, owner), scale=scale)
 

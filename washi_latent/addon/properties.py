@@ -11,6 +11,7 @@ import math
 import bpy
 
 from . import session
+from .translations import CONTEXT
 
 
 def _changed(*names: str) -> "bpy.types.UpdateFunc":
@@ -52,7 +53,7 @@ class WASHI_PG_search(bpy.types.PropertyGroup):
 
 def _slider(name: str, description: str) -> "bpy.props._PropertyDeferred":
     """How much of a direction; no update: what the sliders lead to is drawn when panels are."""
-    return bpy.props.FloatProperty(name=name, description=description, subtype="FACTOR", min=-1, max=1, options=set())
+    return bpy.props.FloatProperty(name=name, description=description, subtype="FACTOR", min=-1, max=1, options=set(), translation_context=CONTEXT)
 
 
 class WASHI_PG_directions(bpy.types.PropertyGroup):
