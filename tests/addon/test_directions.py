@@ -13,7 +13,7 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from washi_latent.addon import directions, engine, preferences, properties, session
-from washi_latent.core import TextureModel, along, named_directions
+from washi_latent.core import Direction, TextureModel, along, named_directions
 from washi_latent.core.analysis import PROPERTIES
 
 
@@ -222,6 +222,14 @@ def test_a_preview_that_fails_says_so_once(names: list[str], preview: directions
     assert session.jobs.error == "the model broke: get another"
     assert not preview.wants(scene())
     assert preview.tick() is None
+
+
+def test_a_search_of_another_model_of_that_name_has_no_preview(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engine._directions, preferences.model_folder("small-64"), (Direction(names[0], np.eye(5)[0], 1, 1),))
+    move(names[0], 0.5)
+    assert directions.asked(scene()) is None
+    with pytest.raises(RuntimeError, match="of 12 numbers each"):
+        bpy.ops.washi.go_along()
 
 
 def test_drawing_panels_starts_nothing_in_background(names: list[str]) -> None:

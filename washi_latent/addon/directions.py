@@ -125,8 +125,8 @@ preview = Preview()
 
 def asked(scene: bpy.types.Scene) -> Wanted | None:
     """The preview that the sliders ask for; None where there are none."""
-    stands = session.place(scene)
-    if stands is None or not found(scene):
+    stands, known = session.place(scene), found(scene)
+    if stands is None or not known or known[0].vector.nbytes != len(stands.here):  # of another model of that name
         return None
     folder = preferences.model_folder(stands.model)
     return folder, engine.noise_seed(scene.washi.state), stands.here, engine.along(folder, stands.here, amounts(scene))
