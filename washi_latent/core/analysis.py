@@ -137,18 +137,31 @@ def named_directions(model: Model, noise_seed: int = 0, progress: Progress = ign
     return _directions(latents, measure(_previews(model, latents, noise_seed, progress), model.info.channels))
 
 
-def along(latent: ArrayLike, direction: ArrayLike, amount: float, prior_radius: float) -> Latents:
-    """A latent moved along a direction, at the distance from the origin that it had, or the shell's if it was the origin.
+def along(latent: ArrayLike, direction: ArrayLike, amount: ArrayLike, prior_radius: float) -> Latents:
+    """A latent moved along a direction, or along several at once, at the distance from the origin that it had.
+
+    From the origin, which has no distance to keep, it goes as far as the amounts say, to the shell at most.
 
     Args:
-        latent, direction: (dim,). amount: -1 to 1, in parts of the shell's radius.
+        latent: (dim,).
+        direction: (dim,), or (K, dim) for several; of length 1.
+        amount: a number, or (K,), -1 to 1, in parts of the shell's radius.
         prior_radius: of the shell.
+
+    Raises:
+        WashiError: not an amount for each direction, or directions of another space.
     """
     start = np.asarray(latent, np.float64)
-    moved = start + amount * prior_radius * np.asarray(direction, np.float64)
-    norm = float(np.linalg.norm(start)) or prior_radius
+    directions, amounts = np.atleast_2d(np.asarray(direction, np.float64)), np.atleast_1d(np.asarray(amount, np.float64))
+    if directions.shape != (len(amounts), len(start)):
+        raise WashiError(
+            f"{len(amounts)} amounts and directions of shape {np.shape(direction)} were given for a latent of {len(start)} numbers: "
+            f"give as many directions as amounts, of {len(start)} numbers each"
+        )
+    moved = start + prior_radius * (amounts @ directions)
     length = float(np.linalg.norm(moved))
-    return moved * norm / length if length > 0 else moved
+    kept = float(np.linalg.norm(start)) or min(length, prior_radius)
+    return moved * (kept / length) if length > 0 else moved
 
 
 def measure(images: ArrayLike, channels: tuple[str, ...]) -> dict[str, Latents]:
