@@ -26,6 +26,9 @@ Array = NDArray[Any]
 
 BLUE, ORANGE = "#1f5fa9", "#e07b00"
 EDGE = 128
+KIND_EDGE = 256
+"""Large enough for pieces of bark and leaf, of which there may be one a square centimetre."""
+
 STEPS = (-0.6, -0.3, 0.0, 0.3, 0.6)
 
 
@@ -45,7 +48,7 @@ def write_report(model_name: str, out: str | os.PathLike[str], seed: int = 0, pr
         raise WashiError(f"the seed is {seed}: choose 0 or above")
     model, folder = load_model(model_name, threads=threads), make_folder(out)
     found = analyse(model, seed=seed, progress=part(progress, 0, 0.6))
-    write_png(folder / "map.png", _map(found))
+    write_png(folder / "map.png", _map(model, found))
     _plot_angles(found, folder / "angles.png")
     write_png(folder / "shell.png", _shell(model, seed))
     write_png(folder / "directions.png", _directions(model, found, seed))
@@ -63,13 +66,6 @@ def _edge(model: TextureModel) -> int | None:
     return EDGE if model.info.size is None else None
 
 
-def _even_places(found: Analysis, place: Places) -> Places:
-    """Where a map shows points of `Analysis.place`: (N, 2) in [0, 1], mostly by rank among the samples, so that there is no crowd in the middle."""
-    ranks = np.stack([np.searchsorted(np.sort(found.place[:, i]), place[:, i]) for i in range(2)], 1) / len(found.place)
-    spread = (place - found.place.min(0)) / np.ptp(found.place, axis=0)
-    return np.clip(0.75 * ranks + 0.25 * spread, 0, 1)
-
-
 class _Map:
     """Pictures at places, none over another.
 
@@ -77,25 +73,26 @@ class _Map:
         width, height: of the whole. tile: edge of a picture, pixels.
     """
 
-    LINE = 20
+    LINE, FRAME, GAP = 22, 3, 4
 
     def __init__(self, width: int = 1600, height: int = 1000, tile: int = 60) -> None:
         self._sheet, self._tile = Image.new("RGB", (width, height), (250, 249, 246)), tile
-        self._taken: list[tuple[int, int, int, int]] = []
+        self._taken: list[tuple[float, float, float, float]] = []
 
     def put(self, place: Array, picture: Array, name: str = "") -> bool:
-        """Put a picture, with its name below, at a place (2,) in [0, 1], unless another one is there."""
-        line, tile = self.LINE if name else 0, self._tile
+        """Put a picture, with a frame and its name below, at a place (2,) in [0, 1], unless another one is there."""
+        draw, tile = ImageDraw.Draw(self._sheet), self._tile
+        line, frame = (self.LINE, self.FRAME) if name else (0, 0)
         x, y = (place * [self._sheet.width - tile, self._sheet.height - tile - line]).astype(int).tolist()
-        right, below = x + tile + 4, y + tile + 4 + line
-        if any(x < r and left < right and y < b and top < below for left, top, r, b in self._taken):
+        middle, half = x + tile / 2, max(tile / 2 + frame, draw.textlength(name, font(15)) / 2)
+        box = middle - half, y - frame, middle + half + self.GAP, y + tile + max(line, frame) + self.GAP
+        if any(box[0] < right and left < box[2] and box[1] < below and above < box[3] for left, above, right, below in self._taken):
             return False
-        self._taken.append((x, y, right, below))
+        self._taken.append(box)
         self._sheet.paste(Image.fromarray(np.round(resize(square(rgb(picture)), tile, tile) * 255).astype(np.uint8)), (x, y))
         if name:
-            draw = ImageDraw.Draw(self._sheet)
-            draw.rectangle((x - 3, y - 3, x + tile + 2, y + tile + 2), outline=BLUE, width=3)
-            draw.text((x + tile / 2, y + tile + 4), name, fill=BLUE, font=font(15), anchor="ma")
+            draw.rectangle((x - frame, y - frame, x + tile + frame - 1, y + tile + frame - 1), outline=BLUE, width=frame)
+            draw.text((middle, y + tile + frame + 1), name, fill=BLUE, font=font(15), anchor="ma")
         return True
 
     def picture(self) -> Array:
@@ -103,12 +100,12 @@ class _Map:
         return np.asarray(self._sheet, np.float32) / 255
 
 
-def _map(found: Analysis) -> Array:
+def _map(model: TextureModel, found: Analysis) -> Array:
     """Textures where the features' two principal components put them; each kind's first example that finds room, then what else does."""
-    sheet = _Map()
+    sheet, info = _Map(), model.info
     for one in sorted(found.kinds, key=lambda one: one.kind.share):
-        any(sheet.put(place, picture, one.kind.name) for place, picture in zip(_even_places(found, one.place), one.images, strict=True))
-    for place, picture in zip(_even_places(found, found.place), found.images, strict=True):
+        any(sheet.put(place, picture, one.kind.name) for place, picture in zip(_even_places(found, one.place), lit(one.images, info), strict=True))
+    for place, picture in zip(_even_places(found, found.place), lit(found.images, info), strict=True):
         sheet.put(place, picture)
     return sheet.picture()
 
@@ -124,8 +121,8 @@ def _kinds(model: TextureModel, found: Analysis, each: int = 8) -> Array:
     """A row of examples a kind, as a scanner shows them: some kinds are known by their relief alone."""
     latents = [one.kind.examples[np.arange(each) % len(one.kind.examples)] for one in found.kinds]
     labels = [line for one in found.kinds for line in [f"{one.kind.title}: {one.kind.share:.0%}"] + [""] * (each - 1)]
-    pictures = model.generate(np.concatenate(latents), _edge(model))
-    return contact_sheet(lit(pictures, model.info), labels, columns=each, tile=120)
+    pictures = model.generate(np.concatenate(latents), KIND_EDGE if model.info.size is None else None)
+    return contact_sheet(lit(pictures, model.info), labels, columns=each, tile=124)
 
 
 def _plot_kinds(found: Analysis, path: Path) -> None:
@@ -266,9 +263,10 @@ def _kinds_section(found: Analysis) -> str:
     if not found.kinds:
         return ""
     return """<h2>Kinds of washi</h2>
-<p>The kinds that the model's bundle names, each with its share of all that the model makes, and examples that are surely of it. A sheet may be of several
-kinds (of mulberry, with bark, dyed with indigo), so shares sum to more than 100%. Pictures are as a scanner shows them, in light from one side. Below: where
-the examples lie on the map, on which each kind is named once.</p><img src="kinds.png" alt="Examples of each kind"><p></p>
+<p>The kinds that the model's bundle names, each with its share of all that the model makes, and latents that surely are of it by the recipe that the
+model makes of them; how well it draws that kind, the eye must judge. A sheet may be of several kinds (of mulberry, with bark, dyed with indigo), so shares sum to more than 100%.
+Pictures are as a scanner shows them, in light from one side. Below: where the examples lie on the map, on which each kind is named once.</p>
+<img src="kinds.png" alt="Examples of each kind"><p></p>
 <img src="kinds-map.png" alt="Where the examples of each kind lie on the map">
 """
 

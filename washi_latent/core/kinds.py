@@ -68,9 +68,7 @@ def read_kinds(info: ModelInfo) -> tuple[Kind, ...]:
 
 def kinds_bytes(kinds: Sequence[Kind]) -> bytes:
     """The content of a bundle's kinds.json; `read_kinds` gives it back."""
-    listed = [
-        {"name": kind.name, "title": kind.title, "share": round(kind.share, 4), "latents": np.round(kind.examples, _DIGITS).tolist()} for kind in kinds
-    ]
+    listed = [{"name": kind.name, "title": kind.title, "share": round(kind.share, 4), "latents": np.round(kind.examples, _DIGITS).tolist()} for kind in kinds]
     return json.dumps({"kinds_version": KINDS_VERSION, "kinds": listed}, ensure_ascii=False, allow_nan=False).encode()
 
 
