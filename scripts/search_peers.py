@@ -140,8 +140,8 @@ class DifferenceKept(SearchPlayer):
     is where that reaches `WANTED`.
     """
 
-    WANTED = 0.75
-    """Of how much two random textures differ."""
+    WANTED = 0.42
+    """Of how much two random textures differ: what the farthest candidates of the default radius do (geometric mean over washi-sheet)."""
 
     NARROWEST, WIDEST = 0.2, 1.6
     """Radius, in those of the prior's shell."""
@@ -151,11 +151,12 @@ class DifferenceKept(SearchPlayer):
         candidates, node = self.search.sample(), self.search.state.node
         if candidates.seen is not None and candidates.seen.here is not None:
             space, shell = survey(self.search.model, 0), self.search.model.info.prior_radius
-            near = round(len(candidates.latents) * (1 - node.settings.elsewhere))
-            away = np.tan(angles_between(candidates.latents[:near], np.asarray(node.center)))  # a radius of 1 leads so far along the shell
+            near = node.settings.samples - round(node.settings.samples * node.settings.elsewhere)
+            # How far off they were before they came to the shell, in its radii.
+            away = np.tan(np.minimum(angles_between(candidates.latents[:near], node.center), np.radians(80)))
             apart = np.linalg.norm(space(candidates.seen.features[:near]) - space(candidates.seen.here), axis=1) / (2 * space.typical)
-            power, factor = np.polyfit(np.log(away), np.log(apart + 1e-6), 1)
-            radius = np.exp((np.log(self.WANTED) - factor) / max(float(power), 0.2))
+            power, level = np.polyfit(np.log(away), np.log(apart + 1e-6), 1)
+            radius = np.exp((np.log(self.WANTED) - level) / max(float(power), 0.2))
             self._after = replace(self._after, radius=float(np.clip(radius, self.NARROWEST, self.WIDEST)) * shell)
         return pictures
 
