@@ -43,8 +43,9 @@ def main() -> None:
     for name, section in SECTIONS.items():
         if not chosen.only or name in chosen.only:
             rows += [{"section": name, **row} for row in section(machine, chosen.quick)]
-    if chosen.plots:
-        plot([row for row in rows if row["section"] == "growth"], chosen.plots)
+    grown = [row for row in rows if row["section"] == "growth"]
+    if chosen.plots and grown:
+        plot(grown, chosen.plots)
     if chosen.json:
         print(json.dumps({"machine": machine, "rows": rows}, indent=1))
         return
