@@ -1,6 +1,6 @@
 """Times what a user waits for, beside named peers and floors, in one run: medians, and ratios that hold when the machine is busy.
 
-    python scripts/benchmark.py [--json] [--quick] [--only generation mssim clustering step sequence export]
+    python scripts/benchmark.py [--json] [--quick] [--only generation mssim clustering growth step sequence export] [--plots docs/images]
 
 Peers are optional (pip install 'washi-latent[benchmark]'); one that is not installed is said and left out. A floor is what the
 operations and bytes alone would take at this machine's own matrix-product rate and copy bandwidth, measured in the same run.
@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from benchmark_export import export
+from benchmark_growth import growth, plot
 
 from washi_latent.core import Search, SearchSettings, WashiError, choose_representatives, interpolate, load_model, mssim_matrix
 from washi_latent.core.models import TextureModel
@@ -35,12 +36,16 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions and smaller sizes")
     parser.add_argument("--only", nargs="+", choices=sorted(SECTIONS), help="these sections")
+    parser.add_argument("--plots", type=Path, help="also draw the section growth into this folder, as growth.png")
     chosen = parser.parse_args()
     machine = ceilings()
     rows: list[Row] = []
     for name, section in SECTIONS.items():
         if not chosen.only or name in chosen.only:
             rows += [{"section": name, **row} for row in section(machine, chosen.quick)]
+    grown = [row for row in rows if row["section"] == "growth"]
+    if chosen.plots and grown:
+        plot(grown, chosen.plots)
     if chosen.json:
         print(json.dumps({"machine": machine, "rows": rows}, indent=1))
         return
@@ -275,6 +280,7 @@ SECTIONS: dict[str, Callable[[dict[str, float], bool], list[Row]]] = {
     "memory": memory,
     "mssim": mssim,
     "clustering": clustering,
+    "growth": growth,
     "step": step,
     "sequence": sequence,
     "export": export,

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from preference_peers import PEERS
 
-from washi_latent.core import Search, SearchSettings, TextureModel
+from washi_latent.core import Search, SearchSettings, TextureModel, concentration_for_angle
+from washi_latent.core.preference import survey
 from washi_latent.core.search import compared, default_settings
+from washi_latent.core.sphere import angles_between
 
 
 class Player(Protocol):
@@ -113,16 +115,61 @@ class PixelMeans(SearchPlayer):
         return images[self._indices]
 
 
+class Momentum(SearchPlayer):
+    """The light points along the mean of the steps so far, each counting half of the one after it; the first, from the origin, leads nowhere."""
+
+    FADING, WIDTH = 0.5, np.radians(65)
+    """How much a step counts after another one; the mean angle of the light around the momentum (without any it is 90 degrees)."""
+
+    _momentum: np.ndarray | float = 0.0
+
+    def choose(self, position: int | None) -> None:
+        super().choose(position)
+        node = self.search.state.node
+        if position is None or node.parent <= 0:
+            return
+        self._momentum = np.asarray(node.direction) + self.FADING * self._momentum
+        self._after = replace(self._after, direction="last", concentration=concentration_for_angle(self.WIDTH, len(node.center)))
+        self.search._change(direction=tuple((self._momentum / np.linalg.norm(self._momentum)).tolist()), settings=self._after)
+
+
+class DifferenceKept(SearchPlayer):
+    """The radius with which candidates differ by a wanted amount, as those of the step before tell.
+
+    There, how much a candidate's features differ from those of where the search stands is taken as a power of how far off it is; the next radius
+    is where that reaches `WANTED`.
+    """
+
+    WANTED = 0.42
+    """Of how much two random textures differ: what the farthest candidates of the default radius do (geometric mean over washi-sheet)."""
+
+    NARROWEST, WIDEST = 0.2, 1.6
+    """Radius, in those of the prior's shell."""
+
+    def show(self) -> np.ndarray:
+        pictures = super().show()
+        candidates, node = self.search.sample(), self.search.state.node
+        if candidates.seen is not None and candidates.seen.here is not None:
+            space, shell = survey(self.search.model, 0), self.search.model.info.prior_radius
+            near = node.settings.samples - round(node.settings.samples * node.settings.elsewhere)
+            # How far off they were before they came to the shell, in its radii.
+            away = np.tan(np.minimum(angles_between(candidates.latents[:near], node.center), np.radians(80)))
+            apart = np.linalg.norm(space(candidates.seen.features[:near]) - space(candidates.seen.here), axis=1) / (2 * space.typical)
+            power, level = np.polyfit(np.log(away), np.log(apart + 1e-6), 1)
+            radius = np.exp((np.log(self.WANTED) - level) / max(float(power), 0.2))
+            self._after = replace(self._after, radius=float(np.clip(radius, self.NARROWEST, self.WIDEST)) * shell)
+        return pictures
+
+
 def paper(model: TextureModel, seed: int, size: int | None, on_shell: bool = False, **changes: Any) -> SearchPlayer:
     """Algorithm 1: r from 7 down to 1, uniform at first and then all but uniform (kappa 1), SSIM vectors of all, PCA, k-means."""
     first = SearchSettings(radius=7.0, concentration=0.0, method="paper", shell=on_shell)
     return SearchPlayer(model, seed, size, first, replace(first, concentration=1.0), **{"shrink": 0.8, **changes})
 
 
-def default(model: TextureModel, seed: int, size: int | None, **changes: Any) -> SearchPlayer:
-    """The search as it comes."""
-    first, after = default_settings(model)
-    return SearchPlayer(model, seed, size, first, after, **changes)
+def default(model: TextureModel, seed: int, size: int | None, make: type[SearchPlayer] = SearchPlayer) -> SearchPlayer:
+    """The search as it comes, or a variant of it."""
+    return make(model, seed, size, *default_settings(model))
 
 
 def old(
@@ -136,6 +183,8 @@ def old(
 Factory = Callable[[TextureModel, int, "int | None"], Player]
 METHODS: dict[str, Factory] = {
     "ours": default,
+    "ours with momentum": lambda m, s, e: default(m, s, e, Momentum),
+    "ours, radius by difference": lambda m, s, e: default(m, s, e, DifferenceKept),
     "paper": paper,
     "paper, radius 7 kept": lambda m, s, e: paper(m, s, e, shrink=1.0),
     "paper, on the shell": lambda m, s, e: paper(m, s, e, on_shell=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ import pytest
 from PIL import Image
 
 from washi_latent.cli import main
+from washi_latent.core import Kind, ModelInfo
 from washi_latent.core.images import read_provenance
+from washi_latent.core.kinds import KINDS_FILE, kinds_bytes
+from washi_latent.core.models import amend_bundle
 
 pytestmark = pytest.mark.usefixtures("models_folder")
 
@@ -180,4 +184,26 @@ def test_analyse_writes_a_report_with_pictures(models_folder: Path, tmp_path: Pa
             assert min(picture.size) > 200
     facts = json.loads((page.parent / "analysis.json").read_text(encoding="utf-8"))
     assert all(direction["name"] in text for direction in facts["directions"])
+    assert "Kinds of washi" not in text
     assert main(["analyse", "none"]) == 2
+
+
+def test_analyse_shows_the_kinds_that_a_bundle_names(small_bundle: ModelInfo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = shutil.copytree(small_bundle.folder, tmp_path / "small-64")
+    latents = np.random.default_rng(0).normal(size=(3, small_bundle.latent_dim))
+    amend_bundle(folder, {KINDS_FILE: kinds_bytes([Kind("ai $\\x$", "ai & indigo", 0.25, latents), Kind("kozo", "kozo, mulberry", 0.5, latents[:1])])})
+    assert main(["analyse", str(folder), "--out", str(tmp_path / "report")]) == 0
+    page = Path(capsys.readouterr().out.strip())
+    text = page.read_text(encoding="utf-8")
+    assert "Kinds of washi" in text
+    assert {"kinds.png", "kinds-map.png"} <= set(re.findall(r'src="([^"]+)"', text))
+    for name in ("kinds.png", "kinds-map.png"):
+        with Image.open(page.parent / name) as picture:
+            assert min(picture.size) > 150
+    assert re.search(r"<tr>.*\bkozo\b.*</tr>", text)  # in the row of the region where its one example lies
+    facts = json.loads((page.parent / "analysis.json").read_text(encoding="utf-8"))
+    assert [(k["name"], k["title"], k["share"]) for k in facts["kinds"]] == [("ai $\\x$", "ai & indigo", 0.25), ("kozo", "kozo, mulberry", 0.5)]
+    assert all(1 <= region <= len(facts["regions"]) for k in facts["kinds"] for region in k["regions"])
+    amend_bundle(folder, {KINDS_FILE: b"{}"})
+    assert main(["analyse", str(folder), "--out", str(tmp_path / "report")]) == 2
+    assert "kinds.json" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from washi_latent.core import Search, TextureModel, interpolate, load_model, verify
+from washi_latent.core import Search, TextureModel, interpolate, load_model, read_kinds, verify
 
 MODELS = Path(__file__).parents[1] / "models"
 NAMES = ("washi-dcgan-64", "washi-sheet")
@@ -45,6 +45,23 @@ def test_a_search_shows_different_textures(shipped: TextureModel) -> None:
     shown = candidates.images[candidates.representatives.indices]
     colours = shown[..., :3].mean((1, 2))
     assert np.linalg.norm(colours[:, None] - colours[None], axis=-1).max() > 0.1
+
+
+def test_kinds_look_as_they_are_named() -> None:
+    model = load_model(MODELS / "washi-sheet")
+    kinds = {kind.name: kind for kind in read_kinds(model.info)}
+    if not kinds:
+        pytest.skip("this bundle names no kinds")
+    pictures = {name: model.generate(kind.examples, 256) for name, kind in kinds.items()}
+    mean = {name: sheets.mean((0, 1, 2)).astype(float) for name, sheets in pictures.items()}
+    for name, weights in {"ai": (-1, 0, 1), "kihada": (1, 1, -2), "bengara": (1, -1, 0), "sumi": (-1, -1, -1), "bleached": (1, 1, 1)}.items():
+        assert max(mean, key=lambda one: float(mean[one][:3] @ weights)) == name
+    assert mean["tengujo"][4] < mean["kozo"][4]
+    uneven = {name: float(sheets[..., 0].std((1, 2)).mean()) for name, sheets in pictures.items()}
+    relief = {name: float(sheets[..., 3].std((1, 2)).mean()) for name, sheets in pictures.items()}
+    assert min(uneven["chiri"], uneven["leaf"], uneven["rakusui"], uneven["kirihaku"]) > 1.5 * uneven["kozo"]
+    assert relief["momigami"] > relief["kozo"]
+    assert 1 < sum(kind.share for kind in kinds.values()) < 3
 
 
 def measure(model: TextureModel, pairs: int) -> tuple[list[float], int, list[float]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from washi_latent.core import TextureModel, WashiError, along, analyse, named_directions
+from washi_latent.core import Kind, TextureModel, WashiError, along, analyse, load_model, named_directions
 from washi_latent.core.analysis import ANGLES, measure
+from washi_latent.core.kinds import KINDS_FILE, kinds_bytes
+from washi_latent.core.models import amend_bundle
 
 
 class Painted:
@@ -55,6 +60,22 @@ def test_an_analysis_is_whole(sheet_model: TextureModel) -> None:
     assert 0 < found.explained <= 1
     with pytest.raises(WashiError):
         analyse(sheet_model, regions=0)
+
+
+def test_kinds_lie_where_their_textures_do(model: TextureModel, tmp_path: Path) -> None:
+    without = analyse(model, regions=4, pairs=2)
+    assert without.kinds == ()
+    chosen = [np.array([3, 14, 159]), np.array([26])]
+    folder = shutil.copytree(model.info.folder, tmp_path / "small-64")
+    kinds = [Kind(name, name, 0.2, without.latents[some]) for name, some in zip(("kozo", "ai"), chosen, strict=True)]
+    amend_bundle(folder, {KINDS_FILE: kinds_bytes(kinds)})
+    found = analyse(load_model(folder, threads=1), regions=4, pairs=2)
+    np.testing.assert_array_equal(found.place, without.place)
+    assert [one.kind.name for one in found.kinds] == ["kozo", "ai"]
+    for one, samples in zip(found.kinds, chosen, strict=True):
+        np.testing.assert_allclose(one.images, found.images[samples], atol=1e-3)
+        np.testing.assert_allclose(one.place, found.place[samples], atol=0.02)
+        assert all(sample in found.regions[region].members for sample, region in zip(samples, one.regions, strict=True))
 
 
 def test_channels_give_properties(sheet_model: TextureModel) -> None:

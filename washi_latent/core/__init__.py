@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from .analysis import Analysis, Direction, along, analyse, named_directions
+from .analysis import Analysis, Direction, KindRegion, along, analyse, named_directions
 from .errors import WashiError
 from .find import find_latents
 from .images import contact_sheet, read_image, write_png
+from .kinds import Kind, read_kinds
 from .maps import FORMATS, MAPS, MaterialMaps, estimate_height, estimate_opacity, material_maps, normal_from_height, write_map, write_maps
 from .models import ModelInfo, TextureModel, find_bundles, install_bundle, list_models, load_model, verify, write_bundle
 from .plot import similarity_plot
@@ -31,6 +32,8 @@ __all__ = [
     "Comparison",
     "Direction",
     "Favourite",
+    "Kind",
+    "KindRegion",
     "MaterialMaps",
     "ModelInfo",
     "Node",
@@ -68,6 +71,7 @@ __all__ = [
     "pack_state",
     "rank_by_picture",
     "read_image",
+    "read_kinds",
     "sample_directions",
     "sample_sphere",
     "similarity_plot",

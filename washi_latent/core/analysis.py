@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import WashiError
+from .kinds import Kind, read_kinds
 from .preference import PREVIEW_EDGE, FeatureSpace, most_useful
 from .progress import Progress, ignore, part
 from .search import Model, compared
@@ -69,6 +70,21 @@ class Region:
 
 
 @dataclass(frozen=True, eq=False)
+class KindRegion:
+    """Where a kind of washi lies, by its examples.
+
+    Attributes:
+        kind: as the bundle names it. images: (K, H, W, C) of its K examples. place: (K, 2) of them on the map.
+        regions: (K,) indices of the regions of `Analysis` that they lie in.
+    """
+
+    kind: Kind
+    images: Array
+    place: Latents
+    regions: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
 class Analysis:
     """What was found out about a model.
 
@@ -78,6 +94,7 @@ class Analysis:
         explained: share of the variance that the map's two axes show.
         directions: the strongest first. regions: the largest first.
         angles: degrees. mssim, features: (angles, pairs) similarity of two textures of the shell at that angle.
+        kinds: of washi that the model's bundle names, in its order; none where it names none.
     """
 
     latents: Latents
@@ -89,6 +106,7 @@ class Analysis:
     angles: tuple[int, ...]
     mssim: Array
     features: Array
+    kinds: tuple[KindRegion, ...]
 
 
 def analyse(model: Model, noise_seed: int = 0, regions: int = 8, pairs: int = 24, seed: int = 0, progress: Progress = ignore) -> Analysis:
@@ -103,25 +121,28 @@ def analyse(model: Model, noise_seed: int = 0, regions: int = 8, pairs: int = 24
         progress: is told the share done.
 
     Raises:
-        WashiError: counts out of range.
+        WashiError: counts out of range, a damaged file of kinds.
     """
     if not (1 <= regions <= 50 and 2 <= pairs <= 1000):
         raise WashiError(f"{regions} regions and {pairs} pairs were asked for: choose 1 to 50 regions and 2 to 1000 pairs")
+    kinds = read_kinds(model.info)
     latents = np.random.default_rng(seed).standard_normal((SAMPLES, model.latent_dim))
-    images = _previews(model, latents, noise_seed, part(progress, 0, 0.6))
+    images = _previews(model, latents, noise_seed, part(progress, 0, 0.55))
     properties = measure(images, model.info.channels)
     space = FeatureSpace.of(texture_features(images))
-    values, axes = np.linalg.eigh(space.covariance)
-    similarity = _by_angle(model, noise_seed, pairs, seed, space, part(progress, 0.6, 1))
+    values, vectors = np.linalg.eigh(space.covariance)
+    axes = vectors[:, :-3:-1]
+    found = _regions(latents, space.points, properties, regions)
     return Analysis(
         latents,
         images,
-        space.points @ axes[:, :-3:-1],
+        space.points @ axes,
         float(values[-2:].sum() / values.sum()),
         _directions(latents, properties),
-        _regions(latents, space.points, properties, regions),
+        found,
         ANGLES,
-        *similarity,
+        *_by_angle(model, noise_seed, pairs, seed, space, part(progress, 0.55, 0.9)),
+        _kind_regions(model, noise_seed, kinds, space, axes, found, part(progress, 0.9, 1)),
     )
 
 
@@ -254,6 +275,18 @@ def _regions(latents: Latents, points: Latents, properties: dict[str, Latents], 
         traits = sorted(((name, float(v[members].mean())) for name, v in standard.items()), key=lambda trait: -abs(trait[1]))
         result.append(Region(latents[index], len(members) / len(latents), np.concatenate([[index], members[members != index]]), tuple(traits[:3])))
     return tuple(sorted(result, key=lambda region: -region.share))
+
+
+def _kind_regions(
+    model: Model, noise_seed: int, kinds: tuple[Kind, ...], space: FeatureSpace, axes: Latents, regions: tuple[Region, ...], progress: Progress
+) -> tuple[KindRegion, ...]:
+    result = []
+    centers = space.points[[region.members[0] for region in regions]]
+    for number, kind in enumerate(kinds):
+        images = _previews(model, kind.examples, noise_seed, part(progress, number / len(kinds), (number + 1) / len(kinds)))
+        points = space(texture_features(images))
+        result.append(KindRegion(kind, images, points @ axes, np.linalg.norm(points[:, None] - centers, axis=-1).argmin(1)))
+    return tuple(result)
 
 
 def _by_angle(model: Model, noise_seed: int, pairs: int, seed: int, space: FeatureSpace, progress: Progress) -> tuple[Array, Array]:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +30,9 @@ from .errors import WashiError
 from .fields import FIELD_NAMES, draw_fields
 from .images import cannot_write
 from .progress import Progress, ignore, part
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Array = NDArray[np.float32]
 Backend = Literal["auto", "onnx", "torch"]
@@ -295,7 +298,7 @@ def load_model(
     name = "generator.safetensors" if backend == "torch" else "generator.onnx"
     if name not in info.files:
         raise WashiError(f"the model {info.name} has no {name}: export it again, or choose another backend")
-    content = _verified(info, name)
+    content = read_file(info, name)
     loader = _load_torch if backend == "torch" else _load_onnx
     if info.architecture == "sheet":
         return SheetModel(info, loader(info, content, threads), _read_tile(info))
@@ -317,7 +320,7 @@ def verify(folder: str | os.PathLike[str]) -> ModelInfo:
     """
     info = read_info(folder)
     for name in info.files:
-        _verified(info, name)
+        read_file(info, name)
     return info
 
 
@@ -440,8 +443,12 @@ def _check_file(info: ModelInfo, name: str, size: int) -> None:
         raise _broken(info.folder, f"{name} has {actual} bytes instead of {size}; it was cut or altered")
 
 
-def _verified(info: ModelInfo, name: str) -> bytes:
-    """A file's content, once its checksum fits: what was checked is what is used."""
+def read_file(info: ModelInfo, name: str) -> bytes:
+    """The content of a file that a bundle lists, once its checksum fits: what was checked is what is used.
+
+    Raises:
+        WashiError: a file that can't be read or was altered.
+    """
     try:
         content = (info.folder / name).read_bytes()
     except OSError as error:
@@ -463,7 +470,7 @@ def _read_tile(info: ModelInfo) -> NDArray[np.uint8]:
     if "fibres.png" not in info.files:
         raise _broken(info.folder, "it lacks fibres.png")
     try:
-        with Image.open(BytesIO(_verified(info, "fibres.png"))) as picture:
+        with Image.open(BytesIO(read_file(info, "fibres.png"))) as picture:
             if picture.mode != "L" or picture.height != 4 * picture.width or not 64 <= picture.width <= 4096:
                 raise _broken(info.folder, "its fibres.png is not four square gray tiles")
             return np.asarray(picture).reshape(4, picture.width, picture.width)
@@ -509,16 +516,21 @@ def _load_onnx(info: ModelInfo, content: bytes, threads: int | None) -> Network:
     return _checked(info, run)
 
 
-def _load_torch(info: ModelInfo, content: bytes, threads: int | None) -> Network:
+def torch_generator(info: ModelInfo, content: bytes) -> nn.Module:
+    """A bundle's generator in PyTorch, in evaluation mode.
+
+    Args:
+        info: of the bundle. content: of its generator.safetensors.
+
+    Raises:
+        WashiError: no PyTorch here, weights of another network.
+    """
     try:
-        import torch
         from safetensors.torch import load
+
+        from .networks import build_generator
     except ImportError as error:
         raise WashiError("PyTorch is not installed here: use the backend onnx, or install torch and safetensors") from error
-    from .networks import build_generator, use_threads
-
-    use_threads(threads)
-    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         module = build_generator(info.architecture, {**info.options, "latent_dim": info.latent_dim, "channels": len(info.channels)})
         module.load_state_dict(load(content))
@@ -526,7 +538,18 @@ def _load_torch(info: ModelInfo, content: bytes, threads: int | None) -> Network
         raise
     except Exception as error:
         raise _broken(info.folder, f"its weights do not fit a network of kind {info.architecture}") from error
-    module = module.to(device).eval()
+    return module.eval()
+
+
+def _load_torch(info: ModelInfo, content: bytes, threads: int | None) -> Network:
+    module = torch_generator(info, content)
+    import torch
+
+    from .networks import use_threads
+
+    use_threads(threads)
+    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    module = module.to(device)
 
     def run(latents: Array, **inputs: Array) -> Array:
         with torch.inference_mode():
@@ -591,7 +614,7 @@ def amend_bundle(folder: str | os.PathLike[str], files: Mapping[str, bytes]) -> 
         WashiError: a damaged bundle, a place that can't be written.
     """
     info = read_info(folder)
-    content = {name: _verified(info, name) for name in info.files}
+    content = {name: read_file(info, name) for name in info.files}
     value: dict[str, Any] = json.loads((info.folder / DESCRIPTION).read_text(encoding="utf-8"))
     description = {name: part for name, part in value.items() if name not in ("schema_version", "name", "files")}
     return write_bundle(folder, description, {**content, **files})

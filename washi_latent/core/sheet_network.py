@@ -33,7 +33,7 @@ class PaperFlow(nn.Module):
 
     def __init__(self, latent_dim: int, recipe: int, steps: int, quantiles: int = 0) -> None:
         super().__init__()
-        self.steps = steps
+        self.steps, self.recipe_size = steps, recipe
         scores = recipe - 1 if quantiles else recipe  # one for the depth of a dye and one for its hue, in place of three absorptions
         self.register_buffer("projection", torch.eye(latent_dim, scores))
         self.scored = bool(quantiles)

@@ -21,6 +21,7 @@ from .data import PATCH_MM, Patches, load_patches, photographs_for, simulated_pa
 from .dcgan import DCGANTrainer, Lessons
 from .evaluation import evaluate
 from .export import export_bundle
+from .kinds import kinds_files
 from .loop import CHECKPOINT, Schedule, Trainer, run
 
 Say = Callable[[str], None]
@@ -115,11 +116,11 @@ def export_dcgan(module: nn.Module, trainer: DCGANTrainer, patches: Patches, opt
     with torch.no_grad():
         latents = torch.randn(48, 100, generator=torch.Generator().manual_seed(11))
         generated = module(latents).permute(0, 2, 3, 1).contiguous().numpy()
-    pictures = card_pictures(generated, patches)
+    pictures, kinds = card_pictures(generated, patches), kinds_files(module)
 
     def write(figures: dict[str, Any] | None) -> ModelInfo:
         text = write_card(description, figures, patches, options.out.name)
-        return export_bundle(module, options.out, {**description, "evaluation": figures or {}}, {"README.md": text.encode(), **pictures})
+        return export_bundle(module, options.out, {**description, "evaluation": figures or {}}, {"README.md": text.encode(), **kinds, **pictures})
 
     info = write(None)
     return write(evaluate(load_model(options.out), patches, say=say)) if options.evaluate else info

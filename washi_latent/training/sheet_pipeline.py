@@ -16,6 +16,7 @@ from ..core.models import ModelInfo, load_model, locate, verify
 from . import TrainOptions
 from .card import png_bytes
 from .export import export_bundle, sheet_inputs, tile_bytes
+from .kinds import kinds_files
 from .loop import Schedule, Trainer, run
 from .photograph_pipeline import train_on_photographs
 from .pipeline import settle
@@ -105,13 +106,16 @@ def export_sheet(
         "millimetres_per_pixel": 0.1, "training": facts,
     }  # fmt: skip
 
+    say("telling its kinds")
+    kinds = kinds_files(module)
+
     def write(figures: dict[str, Any] | None, pictures: dict[str, bytes]) -> ModelInfo:
         card = _CARD.format(
             title=description["title"], license=description["license"], recipe=network["recipe"], fields=len(network["fields"]),
             evaluated=_evaluated(figures, options.out.name), training="\n".join(f"- {k.replace('_', ' ')}: {v}" for k, v in facts.items() if k not in ("command", "data")),
             command=facts["command"],
         )  # fmt: skip
-        files = {"fibres.png": tile_bytes(tile), "README.md": card.encode(), **pictures}
+        files = {"fibres.png": tile_bytes(tile), "README.md": card.encode(), **kinds, **pictures}
         return export_bundle(module, options.out, {**description, "evaluation": figures or {}}, files, sheet_inputs(network))
 
     write(None, {})

@@ -1,0 +1,73 @@
+"""What the scripts that measure rely on: variants of the search that the yardstick plays, and the picture of the benchmark's growth."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from washi_latent.core import TextureModel, angle_for_concentration
+from washi_latent.core.preference import features_of, survey
+
+pytest.importorskip("matplotlib")
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+import benchmark_growth
+from search_peers import METHODS, DifferenceKept, Momentum
+
+
+def test_momentum_is_the_fading_sum_of_the_steps(model: TextureModel) -> None:
+    player = METHODS["ours with momentum"](model, 3, None)
+    assert isinstance(player, Momentum)
+    for position in (2, 5, 0, 1):
+        assert len(player.show()) == 8
+        player.choose(position)
+    state = player.search.state
+    centers = [np.asarray(node.center) for node in state.nodes]
+    steps = [b - a for a, b in zip(centers[1:], centers[2:], strict=False)]  # the first is from the origin: no way along the shell
+    wanted = sum(0.5**age * step / np.linalg.norm(step) for age, step in enumerate(reversed(steps)))
+    np.testing.assert_allclose(state.node.direction, wanted / np.linalg.norm(wanted), atol=1e-6)
+    assert angle_for_concentration(state.node.settings.concentration, model.latent_dim) == pytest.approx(Momentum.WIDTH)
+    assert state.nodes[1].settings.concentration == 0
+    player.show()
+    player.choose(None)  # nothing suits: other candidates, the same way
+    assert player.search.state.node.direction == state.node.direction
+    assert player.search.state.node.settings == state.node.settings
+
+
+@pytest.mark.parametrize("wanted", [0.2, 0.4])
+def test_the_radius_follows_how_much_candidates_differ(model: TextureModel, monkeypatch: pytest.MonkeyPatch, wanted: float) -> None:
+    monkeypatch.setattr(DifferenceKept, "WANTED", wanted)
+    player = METHODS["ours, radius by difference"](model, 3, None)
+    assert isinstance(player, DifferenceKept)
+    space, reached = survey(model, 0), []
+    for position in (2, 5, 0, 1, 3):
+        player.show()
+        player.choose(position)
+        node = player.search.state.node
+        assert 0.19 <= node.settings.radius / model.info.prior_radius <= 1.61
+        around = np.random.default_rng(0).normal(size=(200, model.latent_dim))
+        around = np.asarray(node.center) + node.settings.radius * around / np.linalg.norm(around, axis=1, keepdims=True)
+        around *= model.info.prior_radius / np.linalg.norm(around, axis=1, keepdims=True)
+        points, here = (space(features_of(model, latents, 0)) for latents in (around, [node.center]))
+        reached.append(np.exp(np.log(np.linalg.norm(points - here, axis=1) / (2 * space.typical)).mean()))
+    assert np.median(reached[1:]) == pytest.approx(wanted, rel=0.2)
+
+
+def test_growth_is_measured_against_one_case_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {"textures": 2.0, "pixels": 3.0, "references": 5.0}
+    works = {"textures": "MSSIM of all pairs", "pixels": "MSSIM of all pairs", "references": "SSIM vectors"}
+    cases = {(work, by, at): lambda by=by, at=at: seconds[by] * at for by, work in works.items() for at in benchmark_growth.AXES[by][1]}
+    monkeypatch.setattr(benchmark_growth, "_cases", lambda: cases)
+    monkeypatch.setattr(benchmark_growth, "_time", lambda call: call())
+    rows = benchmark_growth.growth({}, True)
+    ratios = {(row["series"][1], row["at"]): row["ratio"] for row in rows}
+    assert ratios["textures", 50] == 1
+    assert ratios["textures", 200] == 4
+    assert ratios["references", 64] == pytest.approx(3.2)
+    benchmark_growth.plot(rows, tmp_path)
+    with Image.open(tmp_path / "growth.png") as picture:
+        assert picture.width > 2 * picture.height
