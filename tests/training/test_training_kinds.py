@@ -101,7 +101,7 @@ def test_the_command_writes_kinds_into_a_bundle(tmp_path: Path, small: None, cap
 def test_an_exported_sheet_model_has_its_kinds(tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheet_pipeline, "card_pictures", lambda _: {})
     network = {"features": 8, "fields": list(FIELD_NAMES), "gates": [], "margin": 3, "recipe": len(RECIPE), "steps": 1}
-    tile = np.random.default_rng(0).integers(0, 256, (2, 64, 64), np.uint8)
+    tile = np.random.default_rng(0).integers(0, 256, (4, 64, 64), np.uint8)
     options = TrainOptions(out=tmp_path / "one", synthetic=True, kind="sheet", evaluate=False)
     generator = SheetGenerator(100, len(FIELD_NAMES), len(RECIPE), 8, 5, 1).eval()
     info = sheet_pipeline.export_sheet(generator, tile, network, {"command": "none"}, options, lambda _: None)

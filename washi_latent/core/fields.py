@@ -238,7 +238,7 @@ class _Drawing:
         cover, tone, rank = (np.zeros(self.shape, np.float32) for _ in range(3))
         count = rng.poisson(per_cm2 * self.area_mm2 / 100)
         outlines = [shape(rng) / MILLIMETRES_PER_PIXEL for _ in range(count)]
-        places, tones, dense = rng.random((count, 2)) * (self.width, self.height), rng.random(count), rng.uniform(*_COVERS[name.split()[0]], count)
+        places, tones, dense = rng.random((count, 2)) * (self.width, self.height), rng.random(count), rng.uniform(*_COVERS[name.split(maxsplit=1)[0]], count)
         ranks = (np.arange(count) + rng.random(count)) / max(1, count)
         small = np.array([len(outline) == 4 and np.abs(outline).max() < SMALL for outline in outlines], bool)
         if small.any():
