@@ -24,6 +24,10 @@ _SURFACE_MM, _BUNDLE_MM = 9.5, 45.0
 """Mass of one loose fibre and of one bundle over coarseness. The simulation's bundles weigh half of what they are told: their fibres come late and leave early."""
 _UNEVEN = 8.2
 """Relative variance of the mass over a pixel, times grammage over coarseness: single fibres, laid anywhere."""
+_BRUSHED = 0.8
+"""The fields' strokes run across the light, the simulation's half of the time along it."""
+_BARK = 0.9
+"""Of a piece's cover: the fields' pieces are a little larger and sharper than the simulation's."""
 _FINES = float(np.hypot(0.06, 0.03))
 
 _BROWN, _DARK = np.array([0.32, 0.135, 0.04]), np.array([0.08, 0.045, 0.02])
@@ -80,7 +84,7 @@ def pulp_from_fields(f: Mapping[str, Array], p: Mapping[str, Any]) -> Pulp:
         mottle=f["clouds"],
         uneven=f["billows"] + 0.5 * f["clouds"],
         cockle=f["billows"],
-        brush=f["brush"],
+        brush=f["brush"] * _BRUSHED,
         creases=f["creases"],
         folds=f["folds"],
         inclusions=_LaidInclusions(f, p),  # type: ignore[arg-type] - the same two questions, answered from fields
@@ -130,7 +134,7 @@ class _LaidInclusions:
         silver = float(np.clip((p["silver"] - 0.4) / 0.2, 0, 1)) * 0.9
         metal = np.maximum(shown["flakes"], shown["dust"])
         return [
-            (bark * 0.95, _BROWN * (1 - tone) + _DARK * tone),
+            (bark * _BARK, _BROWN * (1 - tone) + _DARK * tone),
             (shown["leaves"], _GREEN * (1 - tone) + _AUTUMN * tone),
             (metal, (_GOLD * (1 - silver) + _SILVER * silver) * (1.2 - 0.4 * tone)),
         ]
@@ -140,7 +144,9 @@ class _LaidInclusions:
         return sum((cover * mm for (cover, _), mm in zip(self.covers, (0.03, 0.03, 0.010), strict=True)), np.float32(0))  # type: ignore[return-value]
 
     def over(self, color: Array, passing: Array, top: Array) -> tuple[Array, Array]:
-        for cover, own in self.covers:
+        veil = np.clip(1 - top / 16, 0.7, 1)
+        for (plane, own), seen in zip(self.covers, (veil, veil, np.ones_like(veil)), strict=True):
+            cover = plane * seen
             color = color * (1 - cover)[..., None] + own * cover[..., None]
             passing = passing * (1 - cover * 0.92)
         return np.clip(color, 0, 1).astype(np.float32), passing
