@@ -28,6 +28,7 @@ from washi_latent.training.sheet import (
     RECIPE,
     SCORES,
     SheetTrainer,
+    draw_paper,
     make_pairs,
     normal_scores,
     quantile_functions,
@@ -243,6 +244,15 @@ def test_scores_are_normal_and_lead_back_to_the_numbers() -> None:
         middle = np.quantile(np.abs(is_ - was), 0.8)
         assert middle < 0.1 * was.std() + 1e-6, name
         assert is_.mean() == pytest.approx(was.mean(), abs=0.06 * was.std()), name
+
+
+def test_the_colour_of_metal_does_not_tell_of_metal() -> None:
+    """Sheets without metal have every colour of it in their recipes, or the network would meet recipes that it never learned."""
+    rng = np.random.default_rng(2)
+    papers = [draw_paper(kind, rng) for kind in ("kozo", "leaf", "sunago") for _ in range(100)]
+    plain = np.array([paper["silver"] for paper in papers if not paper["flakes"] and not paper["dust"]])
+    assert len(plain) == 200
+    assert kstest(plain, "uniform").pvalue > 0.01
 
 
 def test_laid_and_chain_lines_come_together() -> None:

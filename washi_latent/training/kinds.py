@@ -27,8 +27,8 @@ from ..core.kinds import KINDS_FILE, Kind, kinds_bytes
 from ..core.models import ModelInfo, amend_bundle, locate, read_file, torch_generator, verify
 from ..core.preference import most_useful
 from ..core.sheet_network import PaperFlow
-from .sheet import RECIPE, random_sheet_kind, recipe_vector
-from .washi import KINDS, TITLES, draw_parameters, kind_share
+from .sheet import RECIPE, draw_paper, random_sheet_kind, recipe_vector
+from .washi import KINDS, TITLES, kind_share
 
 Array = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def simulated_recipes(count: int, seed: int = 0) -> tuple[Array, list[str]]:
     """Recipes (count, R) of the simulation and their kinds, in the shares that models learn from."""
     rng = np.random.default_rng([seed, 8])
     names = [random_sheet_kind(i, rng) for i in range(count)]
-    return np.stack([recipe_vector(draw_parameters(name, rng)) for name in names]), names
+    return np.stack([recipe_vector(draw_paper(name, rng)) for name in names]), names
 
 
 def find_kinds(flow: PaperFlow, teller: KindTeller, latents: int = LATENTS, seed: int = 0) -> tuple[Kind, ...]:

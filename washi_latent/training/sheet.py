@@ -54,13 +54,19 @@ def recipe_vector(parameters: Mapping[str, Any]) -> NDArray[np.float64]:
     return np.array([np.log1p(4 * values[name]) if name in _LOGARITHMIC else values[name] for name in RECIPE], np.float64)
 
 
+def draw_paper(kind: str, rng: np.random.Generator) -> dict[str, Any]:
+    """Parameters as the simulation draws them, but that a sheet without metal has some metal's colour, too: it must not tell of metal."""
+    parameters = draw_parameters(kind, rng)
+    if parameters["flakes"] == 0 and parameters["dust"] == 0:
+        parameters["silver"] = float(rng.random())
+    return parameters
+
+
 def score_values(kind: str, parameters: Mapping[str, Any], rng: np.random.Generator) -> NDArray[np.float64]:
-    """What normal scores are taken of, (len(SCORES),): what a sheet doesn't show is drawn, for it must not look like a kind of its own."""
+    """What normal scores are taken of, (len(SCORES),); a sheet without a dye has a hue, too, for it must not look like a kind of its own."""
     hues = [HUES.index(part) for part in kind.split("+") if part in HUES]
     hue = float(rng.permutation(hues)[0] if hues else rng.integers(len(HUES))) + rng.uniform(-0.5, 0.5)
     shown = dict(zip(RECIPE, recipe_vector(parameters), strict=True))
-    if parameters["flakes"] == 0 and parameters["dust"] == 0:
-        shown["silver"] = rng.random()
     return np.array([*(shown[name] for name in RECIPE[:-3]), parameters["dye"], hue], np.float64)
 
 
@@ -116,14 +122,14 @@ def make_pairs(tile: NDArray[np.uint8], layouts: int = 48, sheets: int = 4000, s
     kinds, recipes = [], []
     for i in range(sheets):
         kinds.append(random_sheet_kind(i, rng))
-        parameters = draw_parameters(kinds[-1], rng)
+        parameters = draw_paper(kinds[-1], rng)
         recipes.append(recipe_vector(parameters))
         result[i] = sheet_from_fields(drawn[i % layouts], parameters)
         if progress:
             progress(i + 1, sheets)
     raw = np.stack(recipes)
     # Of the distribution, not of these few: what none of them has must not look infinitely rare.
-    usual = np.stack([recipe_vector(draw_parameters(random_sheet_kind(i, rng), rng)) for i in range(2000)])
+    usual = np.stack([recipe_vector(draw_paper(random_sheet_kind(i, rng), rng)) for i in range(2000)])
     mean, deviation = usual.mean(0), usual.std(0) + 1e-6
     return Pairs(drawn.astype(np.float16), result, np.arange(sheets) % layouts, ((raw - mean) / deviation).astype(np.float32), mean, deviation, tuple(kinds))
 
@@ -316,7 +322,7 @@ def _set_quantiles(generator: SheetGenerator, functions: NDArray[np.float32], pa
 def _many_values(count: int, seed: int) -> NDArray[np.float64]:
     rng = np.random.default_rng(seed)
     kinds = [random_sheet_kind(i, rng) for i in range(count)]
-    return np.stack([score_values(kind, draw_parameters(kind, rng), rng) for kind in kinds])
+    return np.stack([score_values(kind, draw_paper(kind, rng), rng) for kind in kinds])
 
 
 def scans(sheets: NDArray[np.float32]) -> NDArray[np.float32]:
