@@ -108,7 +108,7 @@ def test_a_jump_is_flagged(model: TextureModel) -> None:
     class Switch:
         info, latent_dim = model.info, model.latent_dim
 
-        def generate(self, latents: np.ndarray, size: object = None, seed: int = 0) -> np.ndarray:
+        def generate(self, latents: np.ndarray, size: object = None, seed: int = 0, progress: object = None) -> np.ndarray:
             on = (np.atleast_2d(latents)[:, 0] > 0.5)[:, None, None, None]
             noise = np.random.default_rng(0).random((2, 32, 32, 3), dtype=np.float32)
             return np.where(on, noise[0], noise[1])
@@ -124,7 +124,7 @@ def test_hidden_rise_is_measured(model: TextureModel) -> None:
     class Wave:
         info, latent_dim = model.info, model.latent_dim
 
-        def generate(self, latents: np.ndarray, size: object = None, seed: int = 0) -> np.ndarray:
+        def generate(self, latents: np.ndarray, size: object = None, seed: int = 0, progress: object = None) -> np.ndarray:
             t = np.atleast_2d(latents)[:, 0][:, None, None, None]
             noise = np.random.default_rng(0).random((32, 32, 3), dtype=np.float32)
             return (0.5 + (t + 0.25 * np.sin(t * 6 * np.pi)) * 0.4 * (noise - 0.5)).astype(np.float32)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Lock
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from scipy.spatial import cKDTree
 
 from .errors import WashiError
 from .progress import Progress, ignore
+from .threads import Ask, never, together
 
 Array = NDArray[np.float32]
 Points = NDArray[np.float64]
@@ -95,7 +96,14 @@ class Pen(Protocol):
 
 
 def draw_fields(
-    height: int, width: int, seed: int, tile: NDArray[np.uint8], dtype: type[np.floating[Any]] = np.float32, progress: Progress = ignore
+    height: int,
+    width: int,
+    seed: int,
+    tile: NDArray[np.uint8],
+    dtype: type[np.floating[Any]] = np.float32,
+    progress: Progress = ignore,
+    margin: int = 0,
+    threads: int | None = None,
 ) -> NDArray[Any]:
     """Draw every field of one sheet.
 
@@ -105,18 +113,29 @@ def draw_fields(
         tile: (2, T, T) uint8, fine long and short fibres: 128 is the mean, 24 levels a standard deviation.
         dtype: float16 halves the memory of a large sheet.
         progress: is told the share done, 0 to 1; what it raises ends the work.
+        margin: pixels that the fields go on for around the sheet.
+        threads: that draw at a time, four at most, for each needs room of its own; None: four. The result is the same, bit for bit.
 
     Returns:
-        (len(FIELD_NAMES), height, width) of `dtype`; each periodic in both directions.
+        (len(FIELD_NAMES), height + 2 margin, width + 2 margin) of `dtype`; each periodic in both directions.
 
     Raises:
         WashiError: a size below 32 pixels.
     """
     if min(height, width) < 32:
         raise WashiError(f"a sheet of {width} x {height} pixels is too small: choose 32 pixels or more")
-    result = np.empty((len(FIELD_NAMES), height, width), dtype)
-    _Drawing(height, width, seed).draw_into(result, tile, progress)
+    result = np.empty((len(FIELD_NAMES), height + 2 * margin, width + 2 * margin), dtype)
+    inside = result[:, margin : margin + height, margin : margin + width]
+    _Drawing(height, width, seed).draw_into(inside, tile, min(threads or _MOST_THREADS, _MOST_THREADS), progress)
+    around = np.arange(-margin, 0), np.arange(margin)
+    for field, sheet in zip(result, inside, strict=True):
+        field[:margin, margin : margin + width], field[margin + height :, margin : margin + width] = (sheet[rows % height] for rows in around)
+        field[:, :margin], field[:, margin + width :] = (field[:, margin + columns % width] for columns in around)
+        progress(1.0)
     return result
+
+
+_MOST_THREADS = 4
 
 
 class _Drawing:
@@ -127,11 +146,12 @@ class _Drawing:
         self.shape = (height, width)
         self.area_mm2 = height * width * MILLIMETRES_PER_PIXEL**2
         self._rank, self._ranking = np.zeros((height, width), np.float32), Lock()
+        self.ask: Ask = never
 
     def rng(self, name: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *name.encode()])
 
-    def draw_into(self, result: NDArray[Any], tile: NDArray[np.uint8], progress: Progress) -> None:
+    def draw_into(self, result: NDArray[Any], tile: NDArray[np.uint8], threads: int, progress: Progress) -> None:
         """Draw every field in its place. NumPy and SciPy let go of the interpreter at times: threads share the work."""
         tasks: tuple[tuple[str, Callable[[], list[Array]]], ...] = (
             ("surface", lambda: [self.surface()]),
@@ -144,26 +164,19 @@ class _Drawing:
             ("strands_many", lambda: [self.strands(2)]),
             ("laid_wide", self.lines),
             ("clouds", lambda: [self.noise(name, *band) for name, band in _BANDS.items()]),
-            ("long", lambda: [blend_pieces(tile[i], self.shape, self.rng(name)) for i, name in enumerate(("long", "short"))]),
+            ("long", lambda: [blend_pieces(tile[i], self.shape, self.rng(name), ask=self.ask) for i, name in enumerate(("long", "short"))]),
             ("brush", lambda: [self.brush()]),
             ("bundles", lambda: [self.bundles()]),
             ("leaves", lambda: [_soft(self.shapes("leaves", LEAVES_PER_CM2, leaf)[0])]),
         )
 
-        def draw(task: tuple[str, Callable[[], list[Array]]]) -> None:
-            first = FIELD_NAMES.index(task[0])
-            for offset, plane in enumerate(task[1]()):
+        def draw(first: int, planes: Callable[[], list[Array]], ask: Ask) -> None:
+            self.ask = ask
+            for offset, plane in enumerate(planes()):
                 result[first + offset] = plane
+                ask()
 
-        with ThreadPoolExecutor(4) as pool:
-            waiting = [pool.submit(draw, task) for task in tasks]
-            try:
-                for count, done in enumerate(waiting):
-                    done.result()
-                    progress((count + 1) / len(tasks))
-            finally:
-                for rest in waiting:
-                    rest.cancel()
+        together([partial(draw, FIELD_NAMES.index(name), planes) for name, planes in tasks], threads, progress)
         # A piece's soft rim lies just outside its outline: its rank must reach there.
         result[FIELD_NAMES.index("rank")] = ndimage.maximum_filter(self._rank, 3, mode="wrap")
 
@@ -179,19 +192,19 @@ class _Drawing:
         return [_soft(slivers), _soft(few), _soft(many), np.maximum(np.maximum(tone_a, tone_b), tone_c)]
 
     def noise(self, name: str, wavelength: float, bandwidth: float) -> Array:
-        return periodic_noise(self.shape, wavelength / MILLIMETRES_PER_PIXEL, bandwidth, self.rng(name))
+        return periodic_noise(self.shape, wavelength / MILLIMETRES_PER_PIXEL, bandwidth, self.rng(name), self.ask)
 
     def half_noise(self, name: str, wavelength: float, bandwidth: float) -> Array:
         """The same at half the resolution."""
         half = ((self.height + 1) // 2, (self.width + 1) // 2)
-        return periodic_noise(half, wavelength / MILLIMETRES_PER_PIXEL / 2, bandwidth, self.rng(name))
+        return periodic_noise(half, wavelength / MILLIMETRES_PER_PIXEL / 2, bandwidth, self.rng(name), self.ask)
 
     def surface(self) -> Array:
         rng = self.rng("surface")
         count = rng.poisson(SURFACE_PER_MM2 * self.area_mm2)
         # Curves of one group get as many points as its longest: in order of length, few too many.
         lengths = np.sort(np.clip(rng.lognormal(math.log(9.0), 0.35, count), 1, 25))
-        pen = SplatPen(self.shape)
+        pen = SplatPen(self.shape, self.ask)
         for group in np.array_split(np.arange(count), max(1, count // 500)):
             if len(group):
                 starts = rng.random((len(group), 2)) * (self.width, self.height)
@@ -199,14 +212,14 @@ class _Drawing:
         return pen.take()
 
     def bundles(self) -> Array:
-        rng, pen = self.rng("bundles"), SplatPen(self.shape)
+        rng, pen = self.rng("bundles"), SplatPen(self.shape, self.ask)
         count = rng.poisson(BUNDLES_PER_MM2 * self.area_mm2)
         lengths = np.clip(rng.lognormal(math.log(8.0), 0.4, count), 1, 25)
         draw_ribbons(pen, rng.random((count, 2)) * (self.width, self.height), _axes(count, rng), lengths, 5, rng.uniform(0.03, 0.1, count), 0.15, 0.7, rng)
         return pen.take()
 
     def strands(self, layer: int) -> Array:
-        rng, pen = self.rng(f"strands {layer}"), SplatPen(self.shape)
+        rng, pen = self.rng(f"strands {layer}"), SplatPen(self.shape, self.ask)
         count = rng.poisson(STRANDS_PER_CM2[layer] * self.area_mm2 / 100)
         lengths = np.clip(rng.lognormal(math.log(30.0), 0.5, count), 6, 120)
         spread = 0.14 * rng.lognormal(0, 0.4, count)
@@ -220,6 +233,7 @@ class _Drawing:
         cover, tone, rank = (np.zeros(self.shape, np.float32) for _ in range(3))
         count = rng.poisson(per_cm2 * self.area_mm2 / 100)
         for number in range(count):
+            self.ask()
             outline = shape(rng) / MILLIMETRES_PER_PIXEL
             place = rng.random(2) * (self.width, self.height)
             shade, dense = rng.random(), rng.uniform(0.6, 1.0)
@@ -239,7 +253,11 @@ class _Drawing:
         high, wide = (n * MILLIMETRES_PER_PIXEL for n in self.shape)
         counts = [max(1, round(per_cm * high / 10)) for per_cm in LAID_PER_CM]
         phase = np.float32(self.rng("laid").random())
-        laid = [np.cos(2 * math.pi * (n * rows + phase + wobble * np.float32(0.01 * p))) * fade for n, p in zip(counts, LAID_PER_CM, strict=True)]
+        laid = []
+        for number, per_cm in zip(counts, LAID_PER_CM, strict=True):
+            self.ask()
+            laid.append(np.cos(2 * math.pi * (number * rows + phase + wobble * np.float32(0.01 * per_cm))) * fade)
+        self.ask()
         chains = max(1, round(wide / 25))
         distance = np.abs((columns + wobble * np.float32(0.2 / wide)) * chains % 1 - 0.5) * np.float32(wide / chains)
         return [*laid, np.exp(-((distance / 0.45) ** 2))]
@@ -269,9 +287,12 @@ class _Drawing:
 
     def brush(self) -> Array:
         white = self.rng("brush").standard_normal(self.shape, dtype=np.float32)
+        self.ask()
         spectrum = fft.rfft2(white)
+        self.ask()
         y, x = fft.fftfreq(self.height)[:, None], fft.rfftfreq(self.width)[None]
         spectrum *= np.exp(-2 * math.pi**2 * ((1.2 * y) ** 2 + (45 * x) ** 2)).astype(np.float32)
+        self.ask()
         return _standard(fft.irfft2(spectrum, s=self.shape))
 
     # Distances are smooth between their creases: half the resolution gives the same picture at a quarter of the time.
@@ -285,8 +306,12 @@ class _Drawing:
         y, x = np.meshgrid(np.arange(0, self.height, 2), np.arange(0, self.width, 2), indexing="ij")
         points = np.stack([x * MILLIMETRES_PER_PIXEL + warp[0], y * MILLIMETRES_PER_PIXEL + warp[1]], -1)
         tree = cKDTree(centers % self.edges, boxsize=self.edges)
-        distance, index = tree.query(points % self.edges, k=2, workers=2)
-        return distance.astype(np.float32), index
+        distance, index = np.empty((*points.shape[:2], 2), np.float32), np.empty((*points.shape[:2], 2), np.int64)
+        for rows in np.array_split(np.arange(len(points)), max(1, points.size >> 17)):
+            self.ask()
+            part = slice(rows[0], rows[-1] + 1)
+            distance[part], index[part] = tree.query(points[part] % self.edges, k=2)
+        return distance, index
 
     def enlarge(self, image: Array) -> Array:
         """From half resolution: each odd row and column is the mean of its neighbours, around the border too."""
@@ -312,14 +337,15 @@ class SplatPen:
 
     _STEP = 0.8
 
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self.shape = shape
+    def __init__(self, shape: tuple[int, int], ask: Ask = never) -> None:
+        self.shape, self._ask = shape, ask
         self._sum = np.zeros(shape[0] * shape[1])
         self._waiting: list[tuple[Points, NDArray[np.float64]]] = []
         self._count = 0
 
     def draw(self, points: Points) -> None:
         """Add curves (n, k, 2), x and y in pixels."""
+        self._ask()
         if len(points) == 0:
             return
         lengths = np.linalg.norm(np.diff(points, axis=1), axis=-1)
@@ -356,6 +382,7 @@ class SplatPen:
         bottom[bottom == height] = 0
         for row, wy in ((top * width, weight * (1 - fy)), (bottom * width, weight * fy)):
             for column, wx in ((left, 1 - fx), (right, fx)):
+                self._ask()
                 self._sum += np.bincount(row + column, wx * wy, len(self._sum))
 
 
@@ -427,11 +454,11 @@ def draw_ribbons(
                 pen.draw(threads[:, first:last])
 
 
-def blend_pieces(tile: NDArray[np.uint8], shape: tuple[int, int], rng: np.random.Generator, cell: int = 144) -> Array:
+def blend_pieces(tile: NDArray[np.uint8], shape: tuple[int, int], rng: np.random.Generator, cell: int = 144, ask: Ask = never) -> Array:
     """A periodic field of any size from random pieces of one tile, blended so that the variance stays (Heitz and Neyret 2018).
 
     Args:
-        tile: (T, T) uint8, periodic; 128 is 0, 24 levels are 1. shape: (H, W). cell: about the size of a piece, pixels.
+        tile: (T, T) uint8, periodic; 128 is 0, 24 levels are 1. shape: (H, W). cell: about the size of a piece, pixels. ask: is asked between pieces.
 
     Returns:
         (H, W) float32.
@@ -443,6 +470,7 @@ def blend_pieces(tile: NDArray[np.uint8], shape: tuple[int, int], rng: np.random
     total = np.zeros(shape, np.float32)
     around = np.tile(tile, (2, 2))
     for rows, weight_y in windows[0]:
+        ask()
         for columns, weight_x in windows[1]:
             top, left = rng.integers(0, size, 2)
             turn = [slice(None, None, 1 if rng.random() < 0.5 else -1) for _ in range(2)]
@@ -486,22 +514,27 @@ def _block(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Any:
     return np.ix_(rows, columns)
 
 
-def periodic_noise(shape: tuple[int, int], wavelength: float, bandwidth: float, rng: np.random.Generator) -> Array:
+def periodic_noise(shape: tuple[int, int], wavelength: float, bandwidth: float, rng: np.random.Generator, ask: Ask = never) -> Array:
     """Periodic Gaussian noise around one wavelength.
 
     Args:
-        shape: (H, W). wavelength: pixels. bandwidth: standard deviation of the passed band, octaves.
+        shape: (H, W). wavelength: pixels. bandwidth: standard deviation of the passed band, octaves. ask: is asked between stages.
 
     Returns:
         (H, W) float32 of mean 0 and standard deviation 1 (all 0 where the tile holds no such frequency).
     """
     height, width = shape
-    spectrum = fft.rfft2(rng.standard_normal(shape, dtype=np.float32))
+    white = rng.standard_normal(shape, dtype=np.float32)
+    ask()
+    spectrum = fft.rfft2(white)
+    ask()
     frequency = np.hypot(fft.fftfreq(height)[:, None], fft.rfftfreq(width)[None])
     octaves = np.log2(np.maximum(frequency, 1e-9) * max(wavelength, 2.0))
+    ask()
     # Whiteness counted per octave: without the division, the finest frequencies would win by their number.
     gain = np.exp(-0.5 * (octaves / bandwidth) ** 2) / np.maximum(frequency, 1 / max(shape))
     gain[0, 0] = 0
+    ask()
     return _standard(fft.irfft2(spectrum * gain.astype(np.float32), s=shape))
 
 
