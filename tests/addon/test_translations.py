@@ -83,7 +83,10 @@ def engine_strings() -> set[str]:
 
 
 BESIDE_THE_PANEL = {
-    "analysis": {"{0} regions and {1} pairs were asked for: choose 1 to 50 regions and 2 to 1000 pairs"},
+    "analysis": {
+        "{0} regions and {1} pairs were asked for: choose 1 to 50 regions and 2 to 1000 pairs",
+        "{0} amounts and directions of shape {1} were given for a latent of {2} numbers: give as many directions as amounts, of {3} numbers each",
+    },
     "find": {"{0} latents were asked for: choose 1 to {1}"},
     "images": {
         "a picture of shape {0} can't be written: give gray, RGB or RGBA",

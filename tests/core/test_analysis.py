@@ -43,7 +43,6 @@ def test_a_direction_changes_what_it_is_named_for(model: TextureModel) -> None:
         np.testing.assert_allclose(np.linalg.norm(moved, axis=1), np.linalg.norm(start))
         values = measure(model.generate(moved), model.info.channels)[direction.name]
         assert values[2] > values[0]
-    assert np.linalg.norm(along(np.zeros(4), np.eye(4)[0], 0.3, 2.0)) == pytest.approx(2)
 
 
 def test_an_analysis_is_whole(sheet_model: TextureModel) -> None:
@@ -62,3 +61,28 @@ def test_channels_give_properties(sheet_model: TextureModel) -> None:
     images = sheet_model.generate(np.zeros((2, sheet_model.latent_dim)), 64)
     assert {"relief", "opacity"} <= set(measure(images, sheet_model.info.channels))
     assert "relief" not in measure(images[..., :3], ("red", "green", "blue"))
+
+
+def test_several_directions_at_once_are_their_sum_at_the_same_radius() -> None:
+    rng = np.random.default_rng(2)
+    start, radius = rng.normal(size=6), 2.0
+    ways = np.eye(6)[:3]
+    moved = along(start, ways, [0.5, -0.2, 0.0], radius)
+    expected = start + radius * (0.5 * ways[0] - 0.2 * ways[1])
+    np.testing.assert_allclose(moved, expected * np.linalg.norm(start) / np.linalg.norm(expected))
+    np.testing.assert_allclose(along(start, ways[:1], [0.5], radius), along(start, ways[0], 0.5, radius))
+    np.testing.assert_allclose(along(start, ways, [0, 0, 0], radius), start)
+
+
+def test_from_the_origin_amounts_say_how_far() -> None:
+    origin, ways = np.zeros(4), np.eye(4)[:2]
+    np.testing.assert_allclose(along(origin, ways[0], 0.3, 2.0), [0.6, 0, 0, 0])
+    np.testing.assert_allclose(along(origin, ways, [-0.3, 0.4], 2.0), [-0.6, 0.8, 0, 0])
+    assert np.linalg.norm(along(origin, ways, [1, 1], 2.0)) == pytest.approx(2), "the shell at most"
+    assert not along(origin, ways, [0, 0], 2.0).any()
+
+
+@pytest.mark.parametrize(("directions", "amounts"), [(np.eye(4)[:2], [0.1]), (np.eye(4)[0], [0.1, 0.2]), (np.eye(5)[0], 0.1)])
+def test_amounts_that_fit_no_directions_are_refused(directions: np.ndarray, amounts: object) -> None:
+    with pytest.raises(WashiError, match="give as many directions as amounts, of 4 numbers each"):
+        along(np.ones(4), directions, amounts, 2.0)

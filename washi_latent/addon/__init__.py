@@ -6,7 +6,7 @@ import atexit
 
 import bpy
 
-from . import command, engine, gallery, jobs, operators, panels, preferences, previews, properties, session, strip, translations
+from . import command, directions, engine, gallery, jobs, operators, panels, preferences, previews, properties, session, strip, translations
 
 CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.CLASSES, *gallery.CLASSES, *panels.CLASSES)
 """Every class that Blender is told of, in order."""
@@ -15,6 +15,7 @@ CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.
 @bpy.app.handlers.persistent
 def _before_load(_: object) -> None:
     """Another file is opened: what is under way is for the old one."""
+    directions.forget()
     jobs.jobs.leave()
     strip.forget()
     session.forget()
@@ -43,6 +44,7 @@ def register() -> None:
 def unregister() -> None:
     """Leave nothing behind."""
     gallery.close()
+    directions.forget()
     jobs.jobs.close()
     atexit.unregister(_at_exit)
     bpy.app.handlers.load_pre.remove(_before_load)

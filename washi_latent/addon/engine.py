@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ..core.analysis import Direction
     from ..core.models import ModelInfo, TextureModel
     from ..core.preference import Seen
     from ..core.progress import Progress
@@ -43,6 +44,8 @@ _kept: dict[tuple[Any, ...], Look] = {}
 _states: dict[str, SearchState] = {}
 """The last search that was walked, unpacked: a long one takes a moment to read."""
 _strips: dict[Asked, Strip] = {}
+_directions: dict[str, tuple[Direction, ...] | None] = {}
+"""Of each model that is loaded, by its folder."""
 _KEPT_BYTES = 48 << 20
 
 
@@ -67,6 +70,11 @@ class Place:
     kept: tuple[bytes, ...]
     settings: Mapping[str, Any]
     key: tuple[Any, ...]
+
+    @property
+    def here(self) -> bytes:
+        """The current node's latent, as it is packed."""
+        return self.centers[self.current]
 
     @property
     def depth(self) -> int:
@@ -146,6 +154,7 @@ def _rows(text: str, count: int, numbers: str) -> tuple[bytes, ...]:
     return tuple(flat[i * size : (i + 1) * size] for i in range(count))
 
 
+@lru_cache(8)
 def noise_seed(packed: str) -> int:
     """Which sheet of each paper a packed search shows."""
     return int(json.loads(packed)["noise_seed"])
@@ -249,6 +258,7 @@ def forget_models() -> None:
     _kept.clear()
     _states.clear()
     _strips.clear()
+    _directions.clear()
     _info.cache_clear()
 
 
@@ -433,8 +443,8 @@ def look(packed: str, folder: str, threads: int, progress: Progress) -> Look:
     return result
 
 
-def thumbnails(packed: str, folder: str, threads: int, latents: Sequence[bytes], progress: Progress) -> dict[bytes, Bytes]:
-    """Small pictures (THUMBNAIL, THUMBNAIL, 4) uint8 by packed latent."""
+def thumbnails(packed: str, folder: str, threads: int, latents: Sequence[bytes], progress: Progress, edge: int = THUMBNAIL) -> dict[bytes, Bytes]:
+    """Small pictures (edge, edge, 4) uint8 by packed latent."""
     import numpy as np
 
     from ..core.progress import part
@@ -442,7 +452,7 @@ def thumbnails(packed: str, folder: str, threads: int, latents: Sequence[bytes],
     loaded, seed = model(folder, threads), noise_seed(packed)
     points = np.stack([np.frombuffer(latent, "<f8") for latent in latents])
     images = loaded.generate(points, _edge(loaded), seed, part(progress, 0, 0.8))
-    return dict(zip(latents, _shown(images, loaded, THUMBNAIL, part(progress, 0.8, 1)), strict=True))
+    return dict(zip(latents, _shown(images, loaded, edge, part(progress, 0.8, 1)), strict=True))
 
 
 def _edge(loaded: TextureModel) -> int | None:
@@ -472,6 +482,56 @@ def _for_blender(pictures: Sequence[NDArray[np.float32]]) -> Bytes:
     for target, picture in zip(result, pictures, strict=True):
         target[..., :3] = np.round(picture[::-1] * 255)
     return result
+
+
+# Directions that change one thing
+
+
+def find_directions(folder: str, threads: int, cache: Path, progress: Progress) -> tuple[Direction, ...]:
+    """Find the named directions of a model, on the sheet of seed 0: they hold for every sheet, and are found once a model.
+
+    Args:
+        cache: folder in which they are kept for later.
+    """
+    from ..core.direction_cache import find_directions as found
+
+    _directions[folder] = result = found(model(folder, threads), cache, progress)
+    return result
+
+
+def kept_directions(folder: str, cache: Path) -> tuple[Direction, ...] | None:
+    """Directions of a model that is loaded, found now or kept from an earlier time; None where there are none yet."""
+    if folder in _loaded and folder not in _directions:
+        from ..core.direction_cache import cached_directions
+
+        _directions[folder] = cached_directions(_loaded[folder].info, cache)
+    return _directions.get(folder)
+
+
+def along(folder: str, center: Sequence[float] | bytes, amounts: Mapping[str, float]) -> bytes:
+    """The packed latent that directions lead to from a place.
+
+    Args:
+        center: a latent, packed or not. amounts: of directions by name, -1 to 1.
+
+    Raises:
+        WashiError: the model's directions aren't found yet, or it has no such one.
+    """
+    import numpy as np
+
+    from ..core.analysis import along as moved
+    from ..core.errors import WashiError
+
+    known = {one.name: one.vector for one in _directions.get(folder) or ()}
+    if not known:
+        raise WashiError(MESSAGE("The directions of this model are not found yet: find them first"))
+    unknown = next((name for name in amounts if name not in known), None)
+    if unknown is not None:
+        raise WashiError(f"this model has no direction {unknown!r}: choose from {', '.join(known)}")
+    start = np.frombuffer(center, "<f8") if isinstance(center, bytes) else np.array(center)
+    if amounts:
+        start = moved(start, [known[name] for name in amounts], list(amounts.values()), _info(folder).prior_radius)
+    return start.astype("<f8").tobytes()
 
 
 # Pictures to find, sheets to apply

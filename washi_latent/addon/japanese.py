@@ -530,4 +530,45 @@ GALLERY = {
     "Index of the candidate; -1 takes the texture where the search stands": "候補の番号。-1 は探索の現在地のテクスチャ",
 }
 
-JAPANESE: dict[str, str] = {**PANELS, **SETTINGS, **OPERATORS, **SENTENCES, **MATERIALS, **SEQUENCE, **GALLERY, **ENGINE, **REASONS}
+DIRECTIONS = {
+    "Directions": "変化の方向",
+    "What the texture should have more or less of": "テクスチャで増やすもの、減らすもの",
+    "Brightness": "明るさ",
+    "How light the paper is": "紙の明るさ",
+    "Redness": "赤み",
+    "How red the paper is; less is green": "紙の赤み。減らすと緑に寄ります",
+    "Yellowness": "黄み",
+    "How yellow the paper is; less is blue": "紙の黄み。減らすと青に寄ります",
+    "Contrast": "コントラスト",
+    "How far light and dark parts differ": "明るい部分と暗い部分の差",
+    "Colour Variety": "色の多様さ",
+    "How much the colour varies within the sheet": "1 枚の中で色がどれだけ変わるか",
+    "Fibre Density": "繊維の密度",
+    "How much fine structure there is beside the coarse": "大まかな模様に比べた細かな模様の多さ",
+    "Cloudiness": "地合いのむら",
+    "How unevenly the pulp lies": "紙料の広がりのむら",
+    "Dark Marks": "暗い斑点",
+    "How far dark marks stand out": "暗い斑点の目立ちやすさ",
+    "How high the fibres stand out of the sheet": "繊維の盛り上がりの高さ",
+    "Opacity": "不透明度",
+    "How little light passes": "光の通しにくさ",
+    "Amount": "量",
+    "How far along the direction; 0 is where the search stands": "その方向へ進む量。0 はいまの場所です",
+    "Find Directions": "変化の方向を調べる",
+    "Find what this model can give more or less of, from a thousand of its textures; once a model": (
+        "このモデルで増やしたり減らしたりできるものを、1000 枚のテクスチャから調べます。モデルごとに 1 回だけです"
+    ),
+    "Walk to the texture that the sliders lead to, and look around it": "スライダーの示すテクスチャまで進み、そのまわりを見ます",
+    "Directions by name, and how far along each; without any, as the sliders say": "方向の名前とそれぞれの量。空欄ならスライダーのとおりに進みます",
+    "Reset": "リセット",
+    "Set all sliders back to 0, to the texture where the search stands": "すべてのスライダーを 0 に戻し、いまの場所のテクスチャに戻します",
+    "Before": "変更前",
+    "After": "変更後",
+    "Finding directions": "変化の方向を調べています",
+    "No property of this model's textures follows a direction": "このモデルには、名前を付けられる変化の方向がありません",
+    "Every direction is at 0: move a slider first": "すべての方向が 0 です。先にスライダーを動かしてください",
+    "The directions of this model are not found yet: find them first": "このモデルの変化の方向はまだ調べていません。先に調べてください",
+    "this model has no direction {0}: choose from {1}": "このモデルに方向 {0} はありません。{1} から選んでください",
+}
+
+JAPANESE: dict[str, str] = {**PANELS, **SETTINGS, **OPERATORS, **SENTENCES, **MATERIALS, **SEQUENCE, **GALLERY, **DIRECTIONS, **ENGINE, **REASONS}

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import engine, preferences, previews, session, strip
+from . import directions, engine, preferences, previews, session, strip
 from .jobs import Job, jobs
-from .translations import sentence, translated
+from .translations import CONTEXT, MESSAGE, sentence, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,6 +207,47 @@ class Advanced(_OfSearch):
         layout.operator("washi.explore", text="Start Over", icon="LOOP_BACK").restart = True
 
 
+class Directions(_OfSearch):
+    """What the model can give more or less of."""
+
+    bl_label = "Directions"
+    bl_parent = "Advanced"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """A slider a direction, what they lead to, and go."""
+        layout, washi, found = self.layout, context.scene.washi, directions.found(context.scene)
+        if jobs.current is not None and jobs.current.kind == "directions":
+            _progress(layout, jobs.current)
+        elif found is None:
+            layout.operator("washi.find_directions", icon="VIEWZOOM")
+        elif not found:
+            _sentence(layout, MESSAGE("No property of this model's textures follows a direction"), context, "INFO")
+        if not found:
+            return
+        directions.show_when_drawn(context.scene)
+        column = layout.column(align=True)
+        for one in found:
+            column.prop(washi.directions, directions.slider(one.name), slider=True)
+        _before_and_after(layout, context)
+        row = layout.row(align=True)
+        row.enabled = bool(directions.amounts(context.scene))
+        row.operator("washi.go_along", icon="FORWARD")
+        row.operator("washi.reset_directions", icon="LOOP_BACK")
+
+
+def _before_and_after(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """The texture where the search stands, and the one that the sliders lead to."""
+    pictures = directions.preview.pictures(context.scene)
+    row, scale = layout.row(), min(10.0, _units(context) / 2 - 0.3)
+    for slot, title in enumerate((MESSAGE("Before"), MESSAGE("After"))):
+        column = row.column(align=True)
+        line = column.row()
+        line.alignment = "CENTER"
+        line.label(text=title, text_ctxt=CONTEXT)
+        owner, pixels = pictures[slot] if pictures else (b"", None)
+        column.template_icon(0 if pixels is None else previews.icon(f"along-{slot}", pixels, owner), scale=scale)
+
+
 class History(_OfSearch):
     """Everywhere the search has been."""
 
@@ -258,7 +299,7 @@ class Apply(_OfSearch):
         layout, washi, stands = self.layout, context.scene.washi, session.place(context.scene)
         row = layout.row()
         if stands is not None:
-            row.template_icon(previews.small_icon(stands.centers[stands.current]), scale=3)
+            row.template_icon(previews.small_icon(stands.here), scale=3)
         column = row.column(align=True)
         column.scale_y = 1.5
         column.operator("washi.apply", icon="MATERIAL").index = -1
@@ -546,7 +587,7 @@ def _in_every_space(panel: type) -> list[type]:
     return result
 
 
-PANELS = (Explore, Advanced, History, Favourites, Apply, Sequence, Write, Find, Card)
+PANELS = (Explore, Advanced, Directions, History, Favourites, Apply, Sequence, Write, Find, Card)
 CLASSES = (
     WASHI_UL_history,
     WASHI_UL_favourites,

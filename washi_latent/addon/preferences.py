@@ -63,6 +63,14 @@ def user_folder() -> Path:
         return Path(bpy.utils.user_resource("DATAFILES", path="washi_latent/models", create=True))
 
 
+def directions_folder() -> Path:
+    """Where the directions of models are kept, beside added models; made when there are any."""
+    try:
+        return Path(bpy.utils.extension_path_user(ROOT, path="directions"))
+    except ValueError:  # as above
+        return Path(bpy.utils.user_resource("DATAFILES", path="washi_latent/directions"))
+
+
 def models() -> list[tuple[str, str, Path]]:
     """Name, title and folder of every model that is there, the shipped ones first; read once."""
     if not _bundles:

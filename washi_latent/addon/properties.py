@@ -13,6 +13,7 @@ from typing import Any
 import bpy
 
 from . import session
+from .translations import CONTEXT
 
 # Not by `update`: where Python sets a property that has one, Blender draws every editor anew, and the viewport's picture from its first
 # sample. Settings mirror each step of the search; that may cost no picture of the scene.
@@ -80,6 +81,32 @@ class WASHI_PG_search(bpy.types.PropertyGroup):
     """The search of a model that isn't the chosen one now; its name is the model's."""
 
     state: bpy.props.StringProperty(options={"HIDDEN"})
+
+
+def _slider(name: str, description: str) -> "bpy.props._PropertyDeferred":
+    """How much of a direction; no update: what the sliders lead to is drawn when panels are."""
+    return bpy.props.FloatProperty(name=name, description=description, subtype="FACTOR", min=-1, max=1, options=set(), translation_context=CONTEXT)
+
+
+class WASHI_PG_directions(bpy.types.PropertyGroup):
+    """Sliders of the model's named directions (`core.analysis.PROPERTIES`), relative to where the search stands."""
+
+    brightness: _slider("Brightness", "How light the paper is")
+    redness: _slider("Redness", "How red the paper is; less is green")
+    yellowness: _slider("Yellowness", "How yellow the paper is; less is blue")
+    contrast: _slider("Contrast", "How far light and dark parts differ")
+    colour_variety: _slider("Colour Variety", "How much the colour varies within the sheet")
+    fibre_density: _slider("Fibre Density", "How much fine structure there is beside the coarse")
+    cloudiness: _slider("Cloudiness", "How unevenly the pulp lies")
+    dark_marks: _slider("Dark Marks", "How far dark marks stand out")
+    relief: _slider("Relief", "How high the fibres stand out of the sheet")
+    opacity: _slider("Opacity", "How little light passes")
+
+
+class WASHI_PG_amount(bpy.types.PropertyGroup):
+    """How far along which direction, by its name."""
+
+    amount: bpy.props.FloatProperty(name="Amount", description="How far along the direction; 0 is where the search stands", min=-1, max=1)
 
 
 class WASHI_PG_point(bpy.types.PropertyGroup):
@@ -211,6 +238,8 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
     sequence: bpy.props.PointerProperty(type=WASHI_PG_sequence, name="Sequence", description="A sequence of textures, and how it goes into materials")
     sequence_start: bpy.props.StringProperty(name="Sequence Start", description="Where the sequence starts: a latent, packed", options={"HIDDEN"})
     sequence_end: bpy.props.StringProperty(name="Sequence End", description="Where the sequence ends: a latent, packed", options={"HIDDEN"})
+
+    directions: bpy.props.PointerProperty(type=WASHI_PG_directions, name="Directions", description="What the texture should have more or less of")
 
     seed: bpy.props.IntProperty(name="Seed", description="The same seed, model and picks show the same textures. Used when a search begins", min=0)
     noise_seed: bpy.props.IntProperty(
@@ -357,7 +386,7 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
     picture: bpy.props.StringProperty(name="Picture", description="Image of this file that a texture is sought for")
 
 
-CLASSES = (WASHI_PG_point, WASHI_PG_sequence, WASHI_PG_node, WASHI_PG_favourite, WASHI_PG_search, WASHI_PG_scene)
+CLASSES = (WASHI_PG_directions, WASHI_PG_amount, WASHI_PG_point, WASHI_PG_sequence, WASHI_PG_node, WASHI_PG_favourite, WASHI_PG_search, WASHI_PG_scene)
 
 
 def register() -> None:

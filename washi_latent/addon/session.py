@@ -74,10 +74,12 @@ def given_up(scene: bpy.types.Scene) -> bool:
 
 def write(scene: bpy.types.Scene, packed: str) -> None:
     """Keep a search in the scene, with the lists and settings that mirror it."""
-    washi = scene.washi
+    washi, before = scene.washi, place(scene)
     washi.state = packed
     redraw()
     stands = engine.place(packed)
+    if stands is None or before is None or (stands.model, stands.here) != (before.model, before.here):
+        reset_directions(scene)
     _resize(washi.history, len(stands.parents) if stands else 0)
     _resize(washi.favourites, len(stands.favourites) if stands else 0)
     if stands is None:
@@ -87,6 +89,14 @@ def write(scene: bpy.types.Scene, packed: str) -> None:
     for row, name in zip(washi.favourites, stands.favourites, strict=True):
         _mirror(row, name=name)
     _mirror_settings(washi, stands)
+
+
+def reset_directions(scene: bpy.types.Scene) -> None:
+    """Set the sliders of the directions back to 0, which leaves nothing of them in the file; no update hears of it."""
+    sliders = scene.washi.directions
+    for known in sliders.bl_rna.properties:
+        if known.type == "FLOAT":
+            sliders.property_unset(known.identifier)
 
 
 def _resize(rows: bpy.types.Collection, count: int) -> None:
@@ -255,7 +265,7 @@ def latent(scene: bpy.types.Scene, index: int = -1, favourite: str = "") -> Sequ
     if favourite:
         return engine.unpacked(stands.kept[stands.favourites.index(favourite)]) if favourite in stands.favourites else None
     if index < 0:
-        return engine.unpacked(stands.centers[stands.current])
+        return engine.unpacked(stands.here)
     return engine.unpacked(found.latents[index]) if found is not None and index < len(found.latents) else None
 
 

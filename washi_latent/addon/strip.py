@@ -55,7 +55,7 @@ def follow(scene: bpy.types.Scene) -> None:
     """After a pick: the end that follows is where the search stands."""
     end, stands = scene.washi.sequence.follow, session.place(scene)
     if end != "NONE" and stands is not None:
-        set_point(scene, end, stands.centers[stands.current])
+        set_point(scene, end, stands.here)
 
 
 def from_last_step(scene: bpy.types.Scene) -> None:
@@ -64,7 +64,7 @@ def from_last_step(scene: bpy.types.Scene) -> None:
     if stands is not None and stands.parents[stands.current] >= 0:
         scene.washi.sequence.between.clear()
         set_point(scene, "A", stands.centers[stands.parents[stands.current]])
-        set_point(scene, "B", stands.centers[stands.current])
+        set_point(scene, "B", stands.here)
 
 
 # Showing

@@ -12,6 +12,9 @@ import bpy
 
 from .japanese import JAPANESE, REASONS
 
+CONTEXT = "Washi Latent"
+"""Translation context of words that Blender itself has in Japanese, where its word isn't ours: it looks there first."""
+
 
 def MESSAGE(text: str) -> str:  # noqa: N802 - marks a string for translation, as gettext's N_ does
     """Mark a sentence that is translated when it is shown."""
@@ -63,7 +66,7 @@ def _forms(of_reasons: bool = False) -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 def register() -> None:
     """Add the Japanese strings, for every context in which Blender may look for them."""
-    contexts = (bpy.app.translations.contexts.default, bpy.app.translations.contexts.operator_default)
+    contexts = (bpy.app.translations.contexts.default, bpy.app.translations.contexts.operator_default, CONTEXT)
     bpy.app.translations.register(__package__, {"ja_JP": {(context, english): japanese for english, japanese in JAPANESE.items() for context in contexts}})
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import WashiError
 from .preference import PREVIEW_EDGE, FeatureSpace, most_useful
 from .progress import Progress, ignore, part
-from .search import Model, compared
+from .search import Model, compared, in_pieces
 from .similarity import gray, mssim_matrix
 from .sphere import sample_directions
 from .texture_features import texture_features
@@ -134,28 +134,49 @@ def named_directions(model: Model, noise_seed: int = 0, progress: Progress = ign
         progress: is told the share done.
     """
     latents = np.random.default_rng(0).standard_normal((SAMPLES, model.latent_dim))
-    return _directions(latents, measure(_previews(model, latents, noise_seed, progress), model.info.channels))
+    images = _previews(model, latents, noise_seed, part(progress, 0, 0.9))
+    found = _directions(latents, measure(images, model.info.channels, part(progress, 0.9, 1)))
+    progress(1.0)
+    return found
 
 
-def along(latent: ArrayLike, direction: ArrayLike, amount: float, prior_radius: float) -> Latents:
-    """A latent moved along a direction, at the distance from the origin that it had, or the shell's if it was the origin.
+def along(latent: ArrayLike, direction: ArrayLike, amount: ArrayLike, prior_radius: float) -> Latents:
+    """A latent moved along a direction, or along several at once, at the distance from the origin that it had.
+
+    From the origin, which has no distance to keep, it goes as far as the amounts say, to the shell at most.
 
     Args:
-        latent, direction: (dim,). amount: -1 to 1, in parts of the shell's radius.
+        latent: (dim,).
+        direction: (dim,), or (K, dim) for several; of length 1.
+        amount: a number, or (K,), -1 to 1, in parts of the shell's radius.
         prior_radius: of the shell.
+
+    Raises:
+        WashiError: not an amount for each direction, or directions of another space.
     """
     start = np.asarray(latent, np.float64)
-    moved = start + amount * prior_radius * np.asarray(direction, np.float64)
-    norm = float(np.linalg.norm(start)) or prior_radius
+    directions, amounts = np.atleast_2d(np.asarray(direction, np.float64)), np.atleast_1d(np.asarray(amount, np.float64))
+    if directions.shape != (len(amounts), len(start)):
+        raise WashiError(
+            f"{len(amounts)} amounts and directions of shape {np.shape(direction)} were given for a latent of {len(start)} numbers: "
+            f"give as many directions as amounts, of {len(start)} numbers each"
+        )
+    moved = start + prior_radius * (amounts @ directions)
     length = float(np.linalg.norm(moved))
-    return moved * norm / length if length > 0 else moved
+    kept = float(np.linalg.norm(start)) or min(length, prior_radius)
+    return moved * (kept / length) if length > 0 else moved
 
 
-def measure(images: ArrayLike, channels: tuple[str, ...]) -> dict[str, Latents]:
+def measure(images: ArrayLike, channels: tuple[str, ...], progress: Progress = ignore) -> dict[str, Latents]:
     """Properties (N,) of textures (N, H, W, C) by name, those that these channels have."""
     array = np.asarray(images, np.float32)
-    features = texture_features(array)
-    return {name: rule(array, features, channels) for name, (rule, needed) in PROPERTIES.items() if needed is None or needed in channels}
+    features = in_pieces(texture_features, array, part(progress, 0, 0.6))
+    result: dict[str, Latents] = {}
+    for name, (rule, needed) in PROPERTIES.items():
+        if needed is None or needed in channels:
+            progress(0.6 + 0.4 * len(result) / len(PROPERTIES))
+            result[name] = rule(array, features, channels)
+    return result
 
 
 def _feature(*indices: int) -> Callable[[Array, Array, tuple[str, ...]], Latents]:

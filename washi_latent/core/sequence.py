@@ -390,14 +390,14 @@ def _joined(parts: list[_Part], model: Model, spacing: Spacing, path: Path, size
     status: list[str] = []
     similarities: list[float] = []
     keys = [0]
-    for i, part in enumerate(parts):
+    for i, one in enumerate(parts):
         inner = slice(0 if i == 0 else 1, None)
-        latents.append(part.line.way(part.positions[inner]))
-        positions += ((part.positions[inner] + i) / count).tolist()
-        targets += part.targets[inner].tolist()
-        half += part.half_width[inner].tolist()
-        status += part.status[inner]
-        similarities += part.line.similarity(part.positions[inner]).tolist()
+        latents.append(one.line.way(one.positions[inner]))
+        positions += ((one.positions[inner] + i) / count).tolist()
+        targets += one.targets[inner].tolist()
+        half += one.half_width[inner].tolist()
+        status += one.status[inner]
+        similarities += one.line.similarity(one.positions[inner]).tolist()
         keys.append(len(positions) - 1)
     points = np.concatenate(latents)
     line = parts[-1].line

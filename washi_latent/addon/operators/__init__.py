@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import apply, explore, find, models, sequence
+from . import apply, directions, explore, find, models, sequence
 
-CLASSES = (*explore.CLASSES, *find.CLASSES, *apply.CLASSES, *sequence.CLASSES, *models.CLASSES)
+CLASSES = (*explore.CLASSES, *directions.CLASSES, *find.CLASSES, *apply.CLASSES, *sequence.CLASSES, *models.CLASSES)

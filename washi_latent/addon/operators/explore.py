@@ -10,7 +10,7 @@ from ..jobs import jobs, redraw
 UNDOABLE = {"REGISTER", "UNDO", "INTERNAL"}
 
 
-class _Gesture:
+class Gesture:
     """A change of the search, in one undo step; the look at the new place comes by itself."""
 
     bl_options = UNDOABLE
@@ -46,7 +46,7 @@ class WASHI_OT_explore(bpy.types.Operator):
         return session.look_soon(context.scene, self)
 
 
-class WASHI_OT_pick(_Gesture, bpy.types.Operator):
+class WASHI_OT_pick(Gesture, bpy.types.Operator):
     """Walk to this texture and look around it"""
 
     bl_idname = "washi.pick"
@@ -69,7 +69,7 @@ class WASHI_OT_pick(_Gesture, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class WASHI_OT_others(_Gesture, bpy.types.Operator):
+class WASHI_OT_others(Gesture, bpy.types.Operator):
     """Sample other textures around the same place"""
 
     bl_idname = "washi.others"
@@ -80,7 +80,7 @@ class WASHI_OT_others(_Gesture, bpy.types.Operator):
         return self.step(session.others(context.scene))
 
 
-class WASHI_OT_back(_Gesture, bpy.types.Operator):
+class WASHI_OT_back(Gesture, bpy.types.Operator):
     """Go back to where the last step came from"""
 
     bl_idname = "washi.back"
@@ -97,7 +97,7 @@ class WASHI_OT_back(_Gesture, bpy.types.Operator):
         return self.step(session.walk(context.scene, lambda search: search.back()))
 
 
-class WASHI_OT_forward(_Gesture, bpy.types.Operator):
+class WASHI_OT_forward(Gesture, bpy.types.Operator):
     """Go forward to where you came back from"""
 
     bl_idname = "washi.forward"
@@ -114,7 +114,7 @@ class WASHI_OT_forward(_Gesture, bpy.types.Operator):
         return self.step(session.walk(context.scene, lambda search: search.forward()))
 
 
-class WASHI_OT_jump(_Gesture, bpy.types.Operator):
+class WASHI_OT_jump(Gesture, bpy.types.Operator):
     """Go to this place of the search"""
 
     bl_idname = "washi.jump"
@@ -127,7 +127,7 @@ class WASHI_OT_jump(_Gesture, bpy.types.Operator):
         return self.step(session.walk(context.scene, lambda search: search.jump(self.index)))
 
 
-class WASHI_OT_keep(_Gesture, bpy.types.Operator):
+class WASHI_OT_keep(Gesture, bpy.types.Operator):
     """Keep this texture as a favourite"""
 
     bl_idname = "washi.keep"
@@ -144,7 +144,7 @@ class WASHI_OT_keep(_Gesture, bpy.types.Operator):
         return self.step(session.walk(context.scene, lambda search: session.engine.keep(search, name, self.index)))
 
 
-class WASHI_OT_forget(_Gesture, bpy.types.Operator):
+class WASHI_OT_forget(Gesture, bpy.types.Operator):
     """Let this favourite go"""
 
     bl_idname = "washi.forget"
@@ -157,7 +157,7 @@ class WASHI_OT_forget(_Gesture, bpy.types.Operator):
         return self.step(session.walk(context.scene, lambda search: session.engine.forget(search, self.name)))
 
 
-class WASHI_OT_visit(_Gesture, bpy.types.Operator):
+class WASHI_OT_visit(Gesture, bpy.types.Operator):
     """Walk to this favourite and look around it"""
 
     bl_idname = "washi.visit"
@@ -170,7 +170,7 @@ class WASHI_OT_visit(_Gesture, bpy.types.Operator):
         return self.step(session.walk(context.scene, lambda search: search.step_to(search.favourite(self.name))))
 
 
-class WASHI_OT_aim(_Gesture, bpy.types.Operator):
+class WASHI_OT_aim(Gesture, bpy.types.Operator):
     """Point the light from here toward this favourite"""
 
     bl_idname = "washi.aim"
