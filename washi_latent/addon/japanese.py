@@ -186,6 +186,7 @@ OPERATORS = {
     "Washi Job": "Washi の処理",
     "Watches over jobs: shows progress, writes results, ends them on Esc": "処理を見守り、進み具合を示し、結果を書き込みます。Esc で中止します",
     "Cancel": "キャンセル",
+    "Cancelled": "キャンセルしました",
     "End what is being computed; what is there stays": "計算を中止します。いまあるものはそのまま残ります",
 }
 

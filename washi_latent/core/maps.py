@@ -107,6 +107,7 @@ def material_maps(
     Raises:
         WashiError: a texture of another shape, values that are not numbers, a scale or relief that isn't above 0.
     """
+    progress(0.0)
     array = np.asarray(texture, np.float32)
     names = tuple(channels)
     if array.ndim != 3 or min(array.shape[:2]) < 2 or (names and len(names) != array.shape[2]):

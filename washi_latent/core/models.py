@@ -155,7 +155,9 @@ class TextureModel:
         batch = max(1, min(self._BATCH, self._AT_ONCE // (height * width)))
         for first in range(0, len(points), batch):
             few = slice(first, first + batch)
-            result[few] = self._render(points[few], height, width, seed, part(progress, first / len(points), min(1.0, (first + batch) / len(points))))
+            share = part(progress, first / len(points), min(1.0, (first + batch) / len(points)))
+            result[few] = self._render(points[few], height, width, seed, share)
+            share(1.0)
             if not np.isfinite(result[few]).all():
                 raise WashiError(f"the model {self.info.name} gave values that are not numbers: it is broken, use another")
         return result
@@ -215,8 +217,9 @@ class SheetModel(TextureModel):
             progress(0.6 + 0.4 * first / height)
             last = min(first + rows, height)
             strip = np.ascontiguousarray(fields[None, :, first : last + 2 * margin], np.float32)
-            result[:, first:last] = np.moveaxis(self._network(latents, fields=strip), 1, -1)
-        return np.clip(result, 0, 1, out=result)
+            np.clip(np.moveaxis(self._network(latents, fields=strip), 1, -1), 0, 1, out=result[:, first:last])
+        progress(1.0)
+        return result
 
     def _working_memory(self, height: int, width: int) -> int:
         large = height * width > self._LARGE
