@@ -164,3 +164,8 @@ def test_draws_itself(model: TextureModel, tmp_path: Path) -> None:
     for spacing in ("similarity", "even"):
         interpolate(model, a, b, 4, spacing).draw(tmp_path / f"{spacing}.png")  # type: ignore[arg-type]
         assert (tmp_path / f"{spacing}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_sequence_without_any_change_is_even(model: TextureModel) -> None:
+    still = interpolate(model, np.ones(DIM), np.ones(DIM), 3)
+    assert still.metrics.neighbour_step_ratio == still.metrics.reference_step_ratio == 1

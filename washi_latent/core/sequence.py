@@ -435,7 +435,7 @@ def _measure(neighbours: Vector, similarities: Vector, residuals: Vector, status
 
 
 def _ratio(steps: Vector) -> float:
-    return float(steps.max() / max(steps.min(), 1e-9))
+    return float(max(steps.max(), 1e-9) / max(steps.min(), 1e-9))
 
 
 def _way(a: Vector, b: Vector, path: Path) -> Callable[[Vector], Vector]:
