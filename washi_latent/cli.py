@@ -639,10 +639,12 @@ def _say(message: str | None) -> None:
 
 def _bar(name: str) -> Callable[[float], None]:
     """A progress bar with the time left, on a terminal only."""
-    began = time.perf_counter()
+    began, shown = time.perf_counter(), -1.0
 
     def show(done: float) -> None:
-        if sys.stderr.isatty():
+        nonlocal shown
+        if sys.stderr.isatty() and (done >= 1 > shown or (done < 1 and round(done * 200) != round(shown * 200))):
+            shown = done
             left = (time.perf_counter() - began) * (1 - done) / max(done, 1e-6)
             print(f"\r{name} [{'#' * round(done * 30):30}] {done:4.0%}, {left:.0f} s left ", end="" if done < 1 else "\n", file=sys.stderr, flush=True)
 

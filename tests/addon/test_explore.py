@@ -57,6 +57,35 @@ def test_a_pick_walks_there_and_the_next_textures_come_by_themselves(washi: Any)
     assert washi.history_index == 1
 
 
+def test_no_gesture_has_the_scene_drawn_anew(washi: Any) -> None:
+    """What Blender hears of a change is followed by eight pictures of a viewport, and by a render that begins again."""
+    changed: list[str] = []
+
+    def note(_: Any, graph: Any) -> None:
+        changed.extend(update.id.name for update in graph.updates)
+
+    bpy.ops.washi.explore()
+    bpy.context.view_layer.update()
+    bpy.app.handlers.depsgraph_update_post.append(note)
+    try:
+        bpy.ops.washi.pick(index=5)
+        bpy.ops.washi.keep(name="kept")
+        bpy.ops.washi.others()
+        bpy.ops.washi.aim(name="kept")
+        washi.reach = 0.5
+        washi.method = "coverage"
+        washi.favourites[0].name = "renamed"
+        bpy.ops.washi.back()
+        washi.history_index = 1
+        bpy.context.view_layer.update()
+    finally:
+        bpy.app.handlers.depsgraph_update_post.remove(note)
+    assert changed == []
+    assert [row.name for row in washi.favourites] == ["renamed"]
+    assert (washi.history_index, washi.method, washi.aim, washi.target, stands().current) == (1, "coverage", "favourite", "renamed", 1)
+    assert washi.reach == pytest.approx(0.5)
+
+
 def test_back_forward_and_other_branches(washi: Any) -> None:
     bpy.ops.washi.explore()
     assert not bpy.ops.washi.back.poll()

@@ -69,6 +69,29 @@ def test_cancelling_drops_everything_and_cleans_up(jobs: Jobs) -> None:
     assert jobs.error == ""
 
 
+def test_giving_up_is_said_at_once_and_the_next_job_need_not_wait(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(module, "redraw", lambda: drawn.append(jobs.note))
+    begun, let_go, seen = threading.Event(), threading.Event(), []
+
+    def deaf(tell: Callable[[float], None]) -> str:
+        begun.set()
+        assert let_go.wait(20)
+        return "late"
+
+    jobs.run(Job("old", deaf, seen.append, "look", lambda: seen.append("old cleaned")))
+    jobs.run(Job("waiting", lambda _: None, lambda _: seen.append("waited")))
+    assert begun.wait(20)
+    jobs.give_up()
+    assert (jobs.current, jobs.waiting, jobs.error, drawn) == (None, [], "", ["Cancelled"])
+    jobs.run(Job("new", lambda _: "new", seen.append, "look"), SimpleNamespace(report=None))
+    until(jobs, lambda: "new" in seen)
+    assert (seen, jobs.note) == (["new"], ""), "the old one is still at work"
+    let_go.set()
+    until(jobs, lambda: "old cleaned" in seen)
+    assert seen == ["new", "old cleaned"]
+
+
 def test_a_newer_job_of_a_kind_replaces_the_older_and_no_other(jobs: Jobs) -> None:
     begun, seen = threading.Event(), []
     jobs.run(Job("old", endless(begun, []), lambda _: seen.append("old"), "look"))

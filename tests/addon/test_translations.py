@@ -82,6 +82,109 @@ def engine_strings() -> set[str]:
     return {text for tree in trees for node in ast.walk(tree) if isinstance(node, ast.expr) for text in texts(node)}
 
 
+BESIDE_THE_PANEL = {
+    "analysis": {
+        "{0} regions and {1} pairs were asked for: choose 1 to 50 regions and 2 to 1000 pairs",
+        "{0} amounts and directions of shape {1} were given for a latent of {2} numbers: give as many directions as amounts, of {3} numbers each",
+    },
+    "find": {"{0} latents were asked for: choose 1 to {1}"},
+    "images": {
+        "a picture of shape {0} can't be written: give gray, RGB or RGBA",
+        "PNG with {0} bits and shape {1} is not offered: use 8 bits, or 16 for gray",
+        "there are no pictures to show: sample some first",
+    },
+    "maps": {
+        "there is no map {0}: choose from {1}",
+        "there is no format {0}: choose from {1}",
+        "writing OpenEXR needs a package that is not installed: pip install 'washi-latent[exr]', or choose PNG",
+    },
+    "models": {
+        "latents are not numbers: give (N, {0}) of them",
+        "there is no backend {0}: choose auto, onnx or torch",
+        "a model can't be named {0}: use lower-case letters, digits, dots, dashes and underscores, 64 at most",
+        "no model was named: give a name or the path of a bundle's folder",
+        "PyTorch is not installed here: use the backend onnx, or install torch and safetensors",
+        "its weights do not fit a network of kind {0}",
+    },
+    "representatives": {
+        "there is no method {0}: choose from {1}",
+        "similarities of shape {0} name no textures: give (N, M) of at least one",
+        "method {0} needs the similarity of all pairs, not {1}: use 'paper' with a few references",
+        "{0} representatives can't be shown: ask for 1 or more",
+        "similarities hold values that are not numbers: check the textures",
+    },
+    "search": {
+        "the radius is {0}: choose a number above 0",
+        "the concentration is {0}: choose 0 to {1}",
+        "the direction is {0}: choose last, any or favourite:NAME",
+        "{0} samples were asked for: choose 1 to {1}",
+        "there is no method {0}: choose from {1}",
+        "the share of samples from elsewhere is {0}: choose 0 to 1",
+        "the nearest share of the radius is {0}: choose above 0, at most 1",
+        "the step is {0}: choose above 0, at most 4",
+    },
+    "sequence": {
+        "{0} textures between the ends were asked for: choose 1 to {1}",
+        "there is no spacing {0} with path {1}: choose {2}, and {3}",
+        "the tolerance is {0}: choose a number between 0 and 1",
+        "drawing a sequence needs matplotlib: install it with pip install 'washi-latent[figures]'",
+        "Interpolated sequence, spacing {0}, path {1}",
+        "MSSIM to the reference",
+        "Similarity of each texture",
+        "Similarity search intervals (below), and each texture's similarity",
+        "place on the way (normalized distance)",
+    },
+    "similarity": {
+        "pictures of shapes {0} and {1} can't be compared: give two of one size",
+        "pictures of {0} can't be compared with references of {1}: bring them to one size first",
+        "pictures of shape {0} were given: give (N, H, W) or (N, H, W, C)",
+        "pictures hold {0}: give numbers from 0 to 1",
+        "a picture holds values that are not numbers: check where it comes from",
+    },
+    "sphere": {
+        "{0} directions can't be drawn: ask for 0 or more",
+        "the centre has shape {0} or is not finite: give {1} finite numbers",
+        "the radius is {0}: give a number above 0",
+        "a mean direction of shape {0} was given: give one vector",
+        "the mean direction has length 0 or is not finite: give a vector that points somewhere",
+        "the concentration is {0}: choose 0 to {1}",
+        "{0} dimensions are out of range: the search works in 2 to {1}",
+    },
+}
+"""The engine's sentences that the panel can't bring about: its properties have ranges, and it writes no OpenEXR, trains nothing, draws no
+figures, has no PyTorch. They are for the command line and for callers of the package."""
+
+COMMAND_LINE = {"export", "items", "locks", "naming", "networks", "recipe", "recipe_reading", "sessions", "sheet_network", "toml_lines"}
+"""Modules of the engine that the panel never calls."""
+
+
+def engine_sentences(path: Path) -> Iterator[str]:
+    """Three words and more that are no docstring: what a person may read, and keys of random numbers, which aren't sentences."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)}
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            skipped |= {id(part) for part in ast.walk(node)}
+        elif isinstance(node, ast.Constant | ast.JoinedStr):
+            skipped |= {id(part) for part in ast.walk(node)}
+            yield from (text for text in texts(node) if len(text.split()) >= 3)
+        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and getattr(node.exc.func, "id", "") in {"ValueError", "TypeError"}:
+            skipped |= {id(part) for part in ast.walk(node)}  # caught where they are raised
+
+
+NOT_SENTENCES = {"drops fine {0}", "creases {0} {1}", " and {0} channels"}
+SHOWN_AS_A_MARK = {"the ends are too alike", "outside its similarity interval"}
+
+
+@pytest.mark.parametrize("path", sorted((ADDON.parent / "core").glob("*.py")), ids=lambda path: path.stem)
+def test_what_the_engine_tells_an_artist_is_in_japanese(path: Path) -> None:
+    told = set(engine_sentences(path)) - NOT_SENTENCES - SHOWN_AS_A_MARK
+    beside = BESIDE_THE_PANEL.get(path.stem, set())
+    assert beside <= told, "these are said no more"
+    if path.stem not in COMMAND_LINE:
+        assert sorted(told - beside - set(JAPANESE)) == []
+
+
 def test_every_string_is_in_japanese(washi: Any) -> None:
     assert sorted(strings() - set(JAPANESE)) == []
 
@@ -111,5 +214,16 @@ def test_sentences_with_values_are_recognized(washi: Any, monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         patch.setattr(translations, "bpy", stub)
         assert translations.translated(english) == "候補 99 はありません。0 から 49 の間で選んでください"
+        why = "the model in /m can't be used: fibres.png has 3 bytes instead of 4; it was cut or altered; get the bundle again"
+        assert (
+            translations.translated(why)
+            == "/m のモデルは使えません (fibres.png が 4 バイトではなく 3 バイトで、途切れたか書き換えられている)。入手し直してください"
+        )
+        full = "/m/x.png could not be written, the disk is full: free some space and try again"
+        assert translations.translated(full) == "/m/x.png に書き込めません (ディスクがいっぱいです。空きを増やしてやり直してください)"
+        both = "the ends look the same: the textures are spaced by their latents"
+        assert translations.translated(f"{both}; {both}") == f"{JAPANESE[both]}; {JAPANESE[both]}"
+        named = "there is no favourite 'Favourites is missing': choose from Cancel"
+        assert translations.translated(named) == "お気に入り 'Favourites is missing' はありません。Cancel から選んでください"
         assert translations.translated("a favourite needs a name: give it one") == JAPANESE["a favourite needs a name: give it one"]
         assert translations.sentence("Step {number}", number=3) == "ステップ 3"

@@ -172,7 +172,7 @@ def test_sheets_tile(sheet_model: TextureModel) -> None:
 
 def test_strips_join_exactly(sheet_model: TextureModel, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = sheet_model.generate(np.ones(DIM), 128, seed=3)
-    monkeypatch.setattr(type(sheet_model), "_STRIP_PIXELS", 1)
+    monkeypatch.setattr(type(sheet_model), "_AT_ONCE", 1)
     np.testing.assert_allclose(sheet_model.generate(np.ones(DIM), 128, seed=3), whole, atol=1e-6)
 
 

@@ -46,3 +46,9 @@ def test_flagged_textures_are_ringed(sequence) -> None:
     assert len(near(similarity_plot(sequence), FLAG)) == 0
     flagged = replace(sequence, status=("ok", "outside its similarity interval", *sequence.status[2:]))
     assert len(near(similarity_plot(flagged), FLAG)) > 20
+
+
+def test_numbers_of_ends_that_are_alike_have_room(sequence) -> None:
+    alike = replace(sequence, similarities=1 - (1 - sequence.similarities) * 1e-5)
+    margin = similarity_plot(alike, 512)[:, :2] * 255
+    assert np.abs(margin - margin[0, 0]).max() < 12, "a number runs out of the picture"

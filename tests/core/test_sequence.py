@@ -108,7 +108,7 @@ def test_a_jump_is_flagged(model: TextureModel) -> None:
     class Switch:
         info, latent_dim = model.info, model.latent_dim
 
-        def generate(self, latents: np.ndarray, size: object = None, seed: int = 0) -> np.ndarray:
+        def generate(self, latents: np.ndarray, size: object = None, seed: int = 0, progress: object = None) -> np.ndarray:
             on = (np.atleast_2d(latents)[:, 0] > 0.5)[:, None, None, None]
             noise = np.random.default_rng(0).random((2, 32, 32, 3), dtype=np.float32)
             return np.where(on, noise[0], noise[1])
@@ -124,7 +124,7 @@ def test_hidden_rise_is_measured(model: TextureModel) -> None:
     class Wave:
         info, latent_dim = model.info, model.latent_dim
 
-        def generate(self, latents: np.ndarray, size: object = None, seed: int = 0) -> np.ndarray:
+        def generate(self, latents: np.ndarray, size: object = None, seed: int = 0, progress: object = None) -> np.ndarray:
             t = np.atleast_2d(latents)[:, 0][:, None, None, None]
             noise = np.random.default_rng(0).random((32, 32, 3), dtype=np.float32)
             return (0.5 + (t + 0.25 * np.sin(t * 6 * np.pi)) * 0.4 * (noise - 0.5)).astype(np.float32)
@@ -164,3 +164,8 @@ def test_draws_itself(model: TextureModel, tmp_path: Path) -> None:
     for spacing in ("similarity", "even"):
         interpolate(model, a, b, 4, spacing).draw(tmp_path / f"{spacing}.png")  # type: ignore[arg-type]
         assert (tmp_path / f"{spacing}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_sequence_without_any_change_is_even(model: TextureModel) -> None:
+    still = interpolate(model, np.ones(DIM), np.ones(DIM), 3)
+    assert still.metrics.neighbour_step_ratio == still.metrics.reference_step_ratio == 1

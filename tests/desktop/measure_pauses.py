@@ -1,21 +1,27 @@
-"""In the window: how long the main thread ever waits, idle and while a step of 200 samples is computed.
+"""In the window: how long the main thread ever waits while a step of 200 samples is computed, and how long without one.
 
-A timer that wants to beat every 10 ms notes when it does; nothing else is drawn than what the extension asks for.
+A timer that wants to beat every 10 ms notes when it does; nothing else is drawn than what the extension asks for. Beside the step
+itself lie its parts alone: the window idle, the sidebar drawn as often as a step has it drawn, a status text as often, and work in the
+thread that only sleeps, only counts in Python, or only runs the network.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import bpy
 
 sys.path.insert(0, str(Path(__file__).parent))
-from window import Steps, Window, run
+from window import PACKAGE, Steps, Window, run
 
 SAMPLES = 200
 BEAT = 0.01
+OFTEN = 0.5
+SECONDS = 5.0
 
 
 class Heart:
@@ -39,24 +45,111 @@ class Heart:
         return self.pauses[1:]
 
 
+class Ours:
+    """How long the extension's own Python holds the main thread: drawing panels, and the ticks of jobs with all that they write."""
+
+    def __init__(self) -> None:
+        panels, jobs = (sys.modules[f"{PACKAGE}.addon.{name}"] for name in ("panels", "jobs"))
+        self.longest, self.drawn, self.scenes = 0.0, 0, 0
+        for one in panels.CLASSES:
+            if one.__name__.endswith("VIEW_3D"):
+                self._watch(one, "draw")
+        self._watch(jobs.WASHI_OT_job, "modal")
+        bpy.types.SpaceView3D.draw_handler_add(self._count, ("drawn",), "UI", "POST_PIXEL")
+        bpy.types.SpaceView3D.draw_handler_add(self._count, ("scenes",), "WINDOW", "POST_PIXEL")
+
+    def _watch(self, owner: Any, name: str) -> None:
+        plain = getattr(owner, name)
+
+        def watched(*given: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return plain(*given)
+            finally:
+                self.longest = max(self.longest, (time.perf_counter() - began) * 1000)
+
+        setattr(owner, name, watched)
+
+    def _count(self, what: str) -> None:
+        setattr(self, what, getattr(self, what) + 1)
+
+    def take(self) -> dict[str, float]:
+        """Longest stretch in milliseconds, how often the sidebar and the scene were drawn, since the last call."""
+        seen = {"ours": self.longest, "sidebar": self.drawn, "scene": self.scenes}
+        self.longest, self.drawn, self.scenes = 0.0, 0, 0
+        return seen
+
+
+def sleeping(tell: Callable[[float], None]) -> None:
+    for number in range(int(SECONDS * 20)):
+        time.sleep(0.05)
+        tell(number / (SECONDS * 20))
+
+
+def counting(tell: Callable[[float], None]) -> None:
+    end, total = time.monotonic() + SECONDS, 0
+    while time.monotonic() < end:
+        for number in range(10_000):
+            total += number
+        tell(1 - (end - time.monotonic()) / SECONDS)
+
+
+def drawing(model: Any) -> Callable[[Callable[[float], None]], None]:
+    import numpy as np
+
+    def work(tell: Callable[[float], None]) -> None:
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            model.generate(np.zeros((8, model.latent_dim)), 128, progress=lambda _: tell(1 - (end - time.monotonic()) / SECONDS))
+
+    return work
+
+
 def walk(window: Window) -> Steps:
+    jobs, engine, preferences = (sys.modules[f"{PACKAGE}.addon.{name}"] for name in ("jobs", "engine", "preferences"))
     yield from window.open_tab("Washi")
     yield from window.press(r"washi\.explore")
     yield from window.until(window.idle, "the first look, which also loads everything")
     bpy.context.scene.washi.samples = SAMPLES
     yield from window.until(window.idle, "a look with more samples")
     others = yield from window.find(r"washi\.others")
-    window.seen["idle"], window.seen["step"] = [], []
-    for _ in range(int(window.arguments[0])):
-        yield 1.0
+    model = engine.model(preferences.model_folder(bpy.context.scene.washi.model), preferences.threads())
+    ours, measured = Ours(), window.seen.setdefault("measured", {})
+
+    def measure(what: str, during: Steps) -> Steps:
+        yield 2.0
+        ours.take()
         heart = Heart()
-        yield 8.0
-        window.seen["idle"].append(heart.stop())
-        heart = Heart()
+        yield from during
+        measured.setdefault(what, []).append({"pauses": heart.stop(), **ours.take()})
+
+    def at_times(act: Callable[[int], None]) -> Steps:
+        for number in range(int(SECONDS / OFTEN)):
+            act(number)
+            yield OFTEN
+
+    def job(work: Callable[[Callable[[float], None]], None]) -> Steps:
+        jobs.jobs.run(jobs.Job("Measuring", work, lambda _: None))
+        yield from until_done("work to begin")
+
+    def step() -> Steps:
         yield from window.click(*others)
-        yield from window.until(lambda: not window.idle(), "the step to begin")
-        yield from window.until(window.idle, "a step")
-        window.seen["step"].append(heart.stop())
+        yield from until_done("the step to begin")
+
+    def until_done(what: str) -> Steps:
+        yield from window.until(lambda: not window.idle(), what)
+        yield from window.until(window.idle, "its end")
+
+    for _ in range(int(window.arguments[0])):
+        yield from measure("idle", at_times(lambda _: None))
+        yield from measure("idle, sidebar drawn twice a second", at_times(lambda _: window.region("UI").tag_redraw()))
+        yield from measure("idle, status text twice a second", at_times(lambda number: bpy.context.workspace.status_text_set(f"Measuring {number}")))
+        bpy.context.workspace.status_text_set(None)
+        yield from measure("idle, scene drawn twice a second", at_times(lambda _: window.region("WINDOW").tag_redraw()))
+        yield from measure("thread sleeps", job(sleeping))
+        yield from measure("thread counts in Python", job(counting))
+        yield from measure("thread runs the network", job(drawing(model)))
+        yield from measure("step of 200 samples", step())
     yield from window.picture("after")
 
 

@@ -83,8 +83,8 @@ class Window:
     # Eyes
 
     def picture(self, name: str) -> Steps:
-        """Let the window draw, then keep a picture of the screen."""
-        yield 0.5
+        """Let the window draw, and its panels slide to their places, then keep a picture of the screen."""
+        yield 1.5
         subprocess.run(["import", "-window", "root", str(self.folder / f"{name}.png")], check=True)
 
     def until(self, condition: Callable[[], Any], what: str) -> Steps:

@@ -183,7 +183,7 @@ def test_distances_know_equal_from_different() -> None:
 
 
 def test_the_sheet_model_learns() -> None:
-    tile = np.random.default_rng(0).normal(128, 24, (2, 128, 128)).clip(0, 255).astype(np.uint8)
+    tile = np.random.default_rng(0).normal(128, 24, (4, 128, 128)).clip(0, 255).astype(np.uint8)
     pairs = make_pairs(tile, layouts=1, sheets=2)
     trainer = SheetTrainer(pairs, batch=2, crop=32, steps=80, papers=300)
     chosen = np.arange(2)

@@ -419,17 +419,18 @@ def kept_look(key: tuple[Any, ...]) -> Look | None:
 
 def look(packed: str, folder: str, threads: int, progress: Progress) -> Look:
     """Sample and cluster around where a search stands."""
+    from ..core.progress import part
     from ..core.search import Search, unpack_state
 
     loaded = model(folder, threads)
     search = Search(loaded, state=unpack_state(packed), size=_edge(loaded), threads=threads)
-    found = search.sample(progress)
+    found = search.sample(part(progress, 0, 0.95))
     stands = place(packed)
     assert stands is not None
     chosen = found.representatives
     result = Look(
         stands.key,
-        _shown(found.images, loaded, EDGE),
+        _shown(found.images, loaded, EDGE, part(progress, 0.95, 1)),
         tuple(int(i) for i in chosen.indices),
         tuple(int(i) for i in chosen.labels),
         chosen.message,
@@ -446,23 +447,31 @@ def thumbnails(packed: str, folder: str, threads: int, latents: Sequence[bytes],
     """Small pictures (edge, edge, 4) uint8 by packed latent."""
     import numpy as np
 
+    from ..core.progress import part
+
     loaded, seed = model(folder, threads), noise_seed(packed)
     points = np.stack([np.frombuffer(latent, "<f8") for latent in latents])
-    images = loaded.generate(points, _edge(loaded), seed, progress)
-    return dict(zip(latents, _shown(images, loaded, edge), strict=True))
+    images = loaded.generate(points, _edge(loaded), seed, part(progress, 0, 0.8))
+    return dict(zip(latents, _shown(images, loaded, edge, part(progress, 0.8, 1)), strict=True))
 
 
 def _edge(loaded: TextureModel) -> int | None:
     return EDGE if loaded.info.size is None else None
 
 
-def _shown(images: NDArray[np.float32], loaded: TextureModel, edge: int) -> Bytes:
+def _shown(images: NDArray[np.float32], loaded: TextureModel, edge: int, progress: Progress) -> Bytes:
     """(N, edge, edge, 4) uint8 of textures (N, H, W, C), in light from one side, rows from the bottom up."""
     from ..core.images import resize
     from ..core.light import lit
+    from ..core.search import in_pieces
 
-    seen = lit(images, loaded.info)
-    return _for_blender([one if one.shape[:2] == (edge, edge) else resize(one, edge, edge) for one in seen])
+    def shown(few: NDArray[np.float32]) -> Bytes:
+        seen = lit(few, loaded.info)
+        return _for_blender([one if one.shape[:2] == (edge, edge) else resize(one, edge, edge) for one in seen])
+
+    pictures = in_pieces(shown, images, progress)
+    progress(1.0)  # whoever ended the work gets nothing of it
+    return pictures
 
 
 def _for_blender(pictures: Sequence[NDArray[np.float32]]) -> Bytes:
@@ -617,12 +626,13 @@ class _Watched:
     def generate(self, latents: Any, size: Any = None, seed: int = 0, progress: Progress | None = None) -> Any:
         """As `TextureModel.generate`."""
         count = len(latents) if getattr(latents, "ndim", 1) == 2 else 1
-        images = self._model.generate(latents, size, seed, lambda share: self._tell(self._made + share * count))
+        images = self._model.generate(latents, size, seed, lambda share: self.tell(share * count))
         self._made += count
         return images
 
-    def _tell(self, made: float) -> None:
-        self._progress(min(0.97, made / self._expected))
+    def tell(self, more: float = 0) -> None:
+        """What is made so far, and how many pictures more."""
+        self._progress(min(0.97, (self._made + more) / self._expected))
 
 
 def sequence(asked: Asked, threads: int, progress: Progress) -> Strip:
@@ -630,6 +640,7 @@ def sequence(asked: Asked, threads: int, progress: Progress) -> Strip:
     import numpy as np
 
     from ..core.plot import similarity_plot
+    from ..core.progress import part
     from ..core.sequence import interpolate
 
     if asked in _strips:
@@ -637,14 +648,27 @@ def sequence(asked: Asked, threads: int, progress: Progress) -> Strip:
     loaded = model(asked.folder, threads)
     first, *between, last = (np.frombuffer(point, "<f8") for point in asked.points)
     watched = _Watched(loaded, (len(asked.points) - 1) * (50 + 10 * asked.count), progress)
-    found = interpolate(watched, first, last, asked.count, asked.spacing, asked.path, between=between, size=_edge(loaded), seed=asked.noise_seed)
+    found = interpolate(
+        watched,
+        first,
+        last,
+        asked.count,
+        asked.spacing,
+        asked.path,
+        between=between,
+        size=_edge(loaded),
+        seed=asked.noise_seed,
+        progress=lambda _: watched.tell(),
+        threads=threads,
+    )
     metrics = found.metrics
     latents = tuple(row.astype("<f8").tobytes() for row in found.latents)
     plot = _for_blender([similarity_plot(found, PLOT)])[0]
     ratios = metrics.reference_step_ratio, metrics.neighbour_step_ratio
+    strip = Strip(latents, _shown(found.images, loaded, EDGE, part(progress, 0.97, 1)), found.status, plot, *ratios, found.message)
     _strips.clear()
-    _strips[asked] = Strip(latents, _shown(found.images, loaded, EDGE), found.status, plot, *ratios, found.message)
-    return _strips[asked]
+    _strips[asked] = strip
+    return strip
 
 
 @dataclass(frozen=True)
@@ -687,12 +711,13 @@ def draw_sheet(folder: str, threads: int, latent: Sequence[float], size: int, no
     from .. import __version__
     from ..core.images import make_folder
     from ..core.maps import material_maps, write_map
+    from ..core.progress import part
 
     loaded = model(folder, threads)
     edge = size if loaded.info.size is None else None
-    texture = loaded.generate(list(latent), edge, noise_seed, lambda share: progress(0.6 * share))[0]
+    texture = loaded.generate(list(latent), edge, noise_seed, part(progress, 0, 0.6))[0]
     info = loaded.info
-    maps = material_maps(texture, info.channels, info.millimetres_per_pixel, info.tileable)
+    maps = material_maps(texture, info.channels, info.millimetres_per_pixel, info.tileable, progress=part(progress, 0.6, 0.7))
     del texture
     tile_mm = maps.base_color.shape[1] * maps.millimetres_per_pixel
     provenance = {
@@ -706,8 +731,8 @@ def draw_sheet(folder: str, threads: int, latent: Sequence[float], size: int, no
     files: dict[str, Path] = {}
     wanted = ("base_color", "height", "normal", "roughness", "opacity")
     for number, key in enumerate(wanted):
-        progress(0.6 + 0.4 * number / len(wanted))
+        share = part(progress, 0.7 + 0.3 * number / len(wanted), 0.7 + 0.3 * (number + 1) / len(wanted))
         plain = key in ("base_color", "normal")
         path = make_folder(out) / f"{name}_{key}.png"
-        files[key] = write_map(path, maps.map(key), key == "base_color", "png8" if plain else "png16", {**provenance, "map": key})
+        files[key] = write_map(path, maps.map(key), key == "base_color", "png8" if plain else "png16", {**provenance, "map": key}, share)
     return Sheet(files, tile_mm, provenance)

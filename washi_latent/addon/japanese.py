@@ -186,6 +186,7 @@ OPERATORS = {
     "Washi Job": "Washi の処理",
     "Watches over jobs: shows progress, writes results, ends them on Esc": "処理を見守り、進み具合を示し、結果を書き込みます。Esc で中止します",
     "Cancel": "キャンセル",
+    "Cancelled": "キャンセルしました",
     "End what is being computed; what is there stays": "計算を中止します。いまあるものはそのまま残ります",
 }
 
@@ -256,7 +257,111 @@ ENGINE = {
     "there is no picture {0}: check the path": "画像 {0} がありません。パスを確かめてください",
     "{0} can't be read as a picture: give a PNG, JPEG, TIFF or WebP file": "{0} を画像として読み込めません。PNG、JPEG、TIFF、WebP のいずれかを指定してください",
     "{0} could not be written, {1}": "{0} に書き込めません ({1})",
+    "only {0} of {1} textures differ: {2} shown instead of {3}": "{1} 枚のうち見分けがつくのは {0} 枚だけです。{3} 枚の代わりに {2} 枚を表示しています",
+    "this is not a saved search: its JSON can't be read": "保存された探索ではありません。JSON を読み込めません",
+    "this is not a saved search: parts are missing or of the wrong type": "保存された探索ではありません。欠けている部分か、型の違う部分があります",
+    "this is not a saved search: a step's settings are not those of this version": "保存された探索ではありません。ステップの設定がこのバージョンのものと違います",
+    "this is not a saved search: its steps contradict one another": "保存された探索ではありません。ステップどうしが矛盾しています",
+    "this is no comparison of textures: options have other features, or none of them was chosen": (
+        "テクスチャの比較の記録が壊れています。特徴の数が違うか、どれも選ばれていません"
+    ),
+    "this search was made with the model {0}, not {1}: load that model": "この探索は {1} ではなくモデル {0} のものです。そのモデルを読み込んでください",
+    "this search has {0} dimensions and the model {1} {2}: load the model it was made with": (
+        "この探索は {0} 次元、モデル {1} は {2} 次元です。探索を作ったモデルを読み込んでください"
+    ),
+    "a latent of shape {0} or with values that are not numbers was given: this model needs {1} numbers": (
+        "潜在ベクトルの形 {0} が違うか、数でない値が含まれています。このモデルには {1} 個の数が必要です"
+    ),
+    "an end of shape {0} or with values that are not numbers was given: this model needs {1} numbers": (
+        "シーケンスの端の形 {0} が違うか、数でない値が含まれています。このモデルには {1} 個の数が必要です"
+    ),
+    "latents of shape {0} were given: this model needs (N, {1})": "潜在ベクトルの形が {0} です。このモデルには (N, {1}) が必要です",
+    "a latent holds values that are not numbers: sample it again": "潜在ベクトルに数でない値があります。生成し直してください",
+    "a mean angle of {0} degrees can't be had in {1} dimensions: choose {2} to 90 degrees": "{1} 次元では平均角度 {0} 度にできません。{2} から 90 度の間で選んでください",
+    "there is no model {0}: choose one of those that are here ({1}), or give the path of a bundle's folder": (
+        "モデル {0} がありません。ここにあるもの ({1}) から選ぶか、モデルのフォルダーを指定してください"
+    ),
+    "the model {0} has no {1}: export it again, or choose another backend": "モデル {0} に {1} がありません。書き出し直すか、別のモデルを選んでください",
+    "the model {0} makes {1} x {2} pixels only, not {3} x {4}: leave the size out, or choose another model": (
+        "モデル {0} が作れるのは {1} x {2} ピクセルだけで、{3} x {4} は作れません。別のモデルを選んでください"
+    ),
+    "the model {0} gave values that are not numbers: it is broken, use another": "モデル {0} が数でない値を出しました。壊れているので、別のモデルを使ってください",
+    "a texture of {0} x {1} pixels can't be made: choose multiples of {2} up to {3}": (
+        "{0} x {1} ピクセルのテクスチャは作れません。{3} までの {2} の倍数にしてください"
+    ),
+    "a sheet of {0} x {1} pixels is too small: choose 32 pixels or more": "{0} x {1} ピクセルのシートは小さすぎます。32 ピクセル以上にしてください",
+    "pictures of {0} are smaller than the {1} x {2} window of MSSIM: use larger ones": (
+        "{0}の画像は MSSIM の窓 ({1} x {2}) より小さすぎます。もっと大きなテクスチャを作るモデルを使ってください"
+    ),
+    "pictures of shape {0} have no texture features: give (N, H, W, C) of 16 pixels or more": (
+        "形 {0} の画像からは特徴を測れません。16 ピクセル以上のテクスチャを作るモデルを使ってください"
+    ),
+    "{0} has {1} x {2} pixels: give a picture of at most {3} megapixels": "{0} は {1} x {2} ピクセルあります。{3} メガピクセルまでの画像を指定してください",
+    "a picture of shape {0} can't be looked for: give (H, W, 3) of numbers, 16 pixels or more each way": (
+        "形 {0} の画像は手がかりにできません。縦横とも 16 ピクセル以上の画像を指定してください"
+    ),
+    "{0} was not written: the map holds values that are not numbers": "{0} は書き込みませんでした。マップに数でない値があります。モデルが壊れています",
+    "{0} was not written: the picture holds values that are not numbers": "{0} は書き込みませんでした。画像に数でない値があります。モデルが壊れています",
+    "a texture of shape {0} with channels {1} has no maps: give (H, W, C) and a name for each channel": (
+        "形 {0}、チャンネル {1} のテクスチャからはマップを作れません。モデルのチャンネルを確かめてください"
+    ),
+    "the texture holds values that are not numbers: generate it again": "テクスチャに数でない値があります。生成し直してください",
+    "{0} millimetres a pixel and a relief of {1} mm make no sense: give numbers above 0": (
+        "1 ピクセル {0} mm、凹凸 {1} mm は使えません。0 より大きい値にしてください"
+    ),
+    "the textures have different maps: generate them together": "テクスチャのマップが揃っていません。まとめて生成してください",
+    "{0} can't be read: generate the textures again": "{0} を読み込めません。テクスチャを生成し直してください",
+    "{0} has another size or depth than the first texture: generate the textures together": (
+        "{0} のサイズかビット数が最初のテクスチャと違います。まとめて生成してください"
+    ),
+    "the UV map has no area: unwrap the object, or choose object coordinates": "UV マップに面積がありません。UV 展開するか、オブジェクト座標を選んでください",
 }
+
+REASONS = {
+    "{0} x {1} pixels": "{0} x {1} ピクセル",
+    "the disk is full: free some space and try again": "ディスクがいっぱいです。空きを増やしてやり直してください",
+    "your disk quota is used up: free some space and try again": "ディスクの割り当てを使い切りました。空きを増やしてやり直してください",
+    "writing there is not allowed: choose another folder": "書き込みが許可されていません。別のフォルダーを選んでください",
+    "the place is read-only: choose another folder": "読み取り専用の場所です。別のフォルダーを選んでください",
+    "the folder does not exist: create it or choose another": "フォルダーがありません。作るか、別のフォルダーを選んでください",
+    "a part of the path is a file, not a folder: choose another": "パスの途中がフォルダーではなくファイルです。別の場所を選んでください",
+    "a folder of that name is there: choose another name": "同じ名前のフォルダーがあります。別の名前にしてください",
+    "the name is too long: choose a shorter one": "名前が長すぎます。短くしてください",
+    "{0}: choose another place": "{0}。別の場所を選んでください",
+    "its description is absurdly long": "記述が異常に長い",
+    "its model.json can't be read": "model.json を読み込めない",
+    "its model.json is not an object": "model.json の中身がオブジェクトではない",
+    "it has schema version {0} and this program reads {1}; update Washi Latent": "形式のバージョンが {0} で、これは {1} を読む。Washi Latent の更新が必要",
+    "a latent space of dimension {0} with prior {1} is not supported": "次元 {0}、事前分布 {1} の潜在空間には対応していない",
+    "its channels are not 1 to 16 names": "チャンネルが 1 から 16 個の名前になっていない",
+    "its name is not lower-case letters, digits, dots, dashes and underscores": "名前に英小文字、数字、ドット、ハイフン、下線以外の文字がある",
+    "its scale is not a number of millimetres": "スケールがミリメートルの数ではない",
+    "its size multiple is out of range": "サイズの倍数が範囲外",
+    "its size {0} is not two numbers from 8 to {1}, nor 'any'": "サイズ {0} が 8 から {1} の 2 つの数でも any でもない",
+    "it lists no files": "ファイルの一覧がない",
+    "the file name {0} leads out of its folder or holds odd characters": "ファイル名 {0} がフォルダーの外を指すか、使えない文字を含む",
+    "it gives no sane size and checksum for {0}": "{0} の大きさとチェックサムが正しく書かれていない",
+    "its {0} is missing or of the wrong type": "{0} がないか、型が違う",
+    "{0} is a link, which a bundle may not hold": "{0} がリンクになっている",
+    "{0} is missing": "{0} がない",
+    "{0} has {1} bytes instead of {2}; it was cut or altered": "{0} が {2} バイトではなく {1} バイトで、途切れたか書き換えられている",
+    "{0} can't be read": "{0} を読み込めない",
+    "{0} is larger than it may be; it was altered": "{0} が大きすぎる。書き換えられている",
+    "the checksum of {0} does not fit; it was damaged or altered": "{0} のチェックサムが合わない。壊れたか書き換えられている",
+    "it was made for other fields than this version draws; update Washi Latent": "別のバージョン用に作られている。Washi Latent の更新が必要",
+    "it lacks fibres.png": "fibres.png がない",
+    "its fibres.png is not two square gray tiles": "fibres.png が正方形の灰色タイル 2 枚になっていない",
+    "its fibres.png can't be read": "fibres.png を読み込めない",
+    "its network keeps numbers in other files, which a bundle may not": "ネットワークの数値が別のファイルに置かれている",
+    "its network can't be read by ONNX Runtime": "ONNX Runtime がネットワークを読み込めない",
+    "its network does not take latents of dimension {0}": "ネットワークが {0} 次元の潜在ベクトルを受け取らない",
+    "its network failed to run": "ネットワークの実行に失敗した",
+    "its network gives {0} where its description says {1}": "ネットワークの出力 {0} が記述の {1} と違う",
+    "its network gives values outside 0 to 1": "ネットワークの出力が 0 から 1 の範囲を外れる",
+    "it holds {0} files model.json at its top or in a folder there, where one is wanted": "最上位かその下のフォルダーに model.json が 1 つ必要なのに {0} 個ある",
+    "it is neither a bundle's folder nor a zip file that can be read": "モデルのフォルダーでも、読み込める zip ファイルでもない",
+}
+"""Parts of the engine's sentences: why, where a value of the sentence says it."""
 
 SEQUENCE = {
     "Sequence": "シーケンス",
@@ -467,4 +572,4 @@ DIRECTIONS = {
     "this model has no direction {0}: choose from {1}": "このモデルに方向 {0} はありません。{1} から選んでください",
 }
 
-JAPANESE: dict[str, str] = {**PANELS, **SETTINGS, **OPERATORS, **SENTENCES, **MATERIALS, **SEQUENCE, **GALLERY, **DIRECTIONS, **ENGINE}
+JAPANESE: dict[str, str] = {**PANELS, **SETTINGS, **OPERATORS, **SENTENCES, **MATERIALS, **SEQUENCE, **GALLERY, **DIRECTIONS, **ENGINE, **REASONS}

@@ -185,6 +185,13 @@ class Jobs:
         self.waiting.clear()
         self._drop()
 
+    def give_up(self) -> None:
+        """The artist wants no more of it: end everything, and say so at once; threads may take another moment."""
+        if self.current is not None or self.waiting:
+            self.cancel()
+            self.note = MESSAGE("Cancelled")
+        redraw()
+
     def close(self) -> None:
         """End everything and wait for the threads: Blender is about to let go of this module."""
         self.leave()
@@ -226,7 +233,7 @@ class WASHI_OT_job(bpy.types.Operator):
 
     alive = False
     _timer: bpy.types.Timer | None = None
-    _shown = ""
+    _shown: str | None = None
     _shown_at = 0.0
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
@@ -241,8 +248,8 @@ class WASHI_OT_job(bpy.types.Operator):
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """A tick, or Esc; everything else passes through."""
         if event.type == "ESC" and event.value == "PRESS" and jobs.current is not None:
-            jobs.cancel()
-            redraw()
+            jobs.give_up()
+            self._show(context)
             return {"RUNNING_MODAL"}
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
@@ -260,9 +267,9 @@ class WASHI_OT_job(bpy.types.Operator):
     def _show(self, context: bpy.types.Context) -> None:
         job = jobs.current
         texts = bpy.app.translations
-        text = f"{texts.pgettext_iface(job.title)} {job.share:.0%}   {texts.pgettext_iface('Esc: cancel')}" if job else ""
-        # Drawing progress must not take what it is the progress of: by software it takes a quarter of a second.
-        if text != self._shown and time.monotonic() - self._shown_at > 0.5:
+        text = f"{texts.pgettext_iface(job.title)} {job.share:.0%}   {texts.pgettext_iface('Esc: cancel')}" if job else None
+        # Drawing progress must not take what it is the progress of: by software it takes a twentieth of a second.
+        if text != self._shown and (job is None or time.monotonic() - self._shown_at > 0.5):
             self._shown, self._shown_at = text, time.monotonic()
             if context.workspace is not None:
                 context.workspace.status_text_set(text)
@@ -287,7 +294,7 @@ class WASHI_OT_cancel(bpy.types.Operator):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """End all jobs."""
-        jobs.cancel()
+        jobs.give_up()
         return {"FINISHED"}
 
 

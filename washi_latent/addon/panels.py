@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import bpy
@@ -99,7 +100,7 @@ def _sentence(layout: bpy.types.UILayout, text: str, context: bpy.types.Context,
     line, lines = "", []
     shown = translated(text)
     wide = any(ord(letter) > 0x2E80 for letter in shown)
-    for word in shown if wide else shown.split(" "):
+    for word in re.findall(r"[!-~]+|[^!-~]", shown) if wide else shown.split(" "):
         glue = "" if wide or not line else " "
         if line and len(line) + len(glue) + len(word) > (letters * 0.6 if wide else letters):
             lines.append(line)
@@ -377,14 +378,16 @@ def _strip(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         cell.alert = found.status[slot] != "ok"
         cell.template_icon(previews.icon(f"strip-{slot}", picture, found), scale=units / columns - 0.1)
         if cell.alert:
-            cell.label(text="", icon="ERROR")
+            mark = cell.row()
+            mark.alignment = "CENTER"
+            mark.label(text="", icon="ERROR")
     layout.template_icon(strip.plot_icon(found), scale=min(units, 20))
     column = layout.column(align=True)
     column.scale_y = 0.8
     column.label(text="Circles: similarity to A", icon="RADIOBUT_ON")
     column.label(text="Triangles: place on the way", icon="TRIA_UP")
-    column.label(text=sentence("Largest step / smallest: {ratio:.2f} to A", ratio=found.reference_ratio), translate=False)
-    column.label(text=sentence("Largest step / smallest: {ratio:.2f} between neighbours", ratio=found.neighbour_ratio), translate=False)
+    _sentence(layout, sentence("Largest step / smallest: {ratio:.2f} to A", ratio=found.reference_ratio), context)
+    _sentence(layout, sentence("Largest step / smallest: {ratio:.2f} between neighbours", ratio=found.neighbour_ratio), context)
     if found.message:
         _sentence(layout, found.message, context, "INFO")
 

@@ -7,31 +7,64 @@ search, so that undo, save and reload need no more than the scene's own data.
 # No `from __future__ import annotations` here: Blender reads the annotations below as values.
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import bpy
 
 from . import session
 from .translations import CONTEXT
 
-
-def _changed(*names: str) -> "bpy.types.UpdateFunc":
-    """Called when a setting is changed: the search looks around the same place with it."""
-
-    def update(self: "WASHI_PG_scene", context: bpy.types.Context) -> None:
-        if not session.mirroring.on and self.state:
-            session.adjust(self.id_data, {name: getattr(self, name) for name in names})
-
-    return update
+# Not by `update`: where Python sets a property that has one, Blender draws every editor anew, and the viewport's picture from its first
+# sample. Settings mirror each step of the search; that may cost no picture of the scene.
 
 
-def _jumped(self: "WASHI_PG_scene", context: bpy.types.Context) -> None:
-    if not session.mirroring.on and self.state:
-        session.walk(self.id_data, lambda search: search.jump(self.history_index))
+def _setting(name: str, default: "float | bool") -> "dict[str, Any]":
+    """A setting of the search: changed, the search looks around the same place with it."""
+
+    def change(self: "WASHI_PG_scene", value: "float | bool") -> None:
+        if self.state:
+            session.adjust(self.id_data, {name: value})
+        else:
+            self[name] = value
+
+    return {"default": default, "get": lambda self: type(default)(self.get(name, default)), "set": change}
 
 
-def _renamed(self: "WASHI_PG_favourite", context: bpy.types.Context) -> None:
-    if not session.mirroring.on and self.name != self.old_name:
-        session.rename(self.id_data, self.old_name, self.name)
+def _choice(name: str, items: "tuple[tuple[str, str, str], ...]", default: str, chosen: "Callable[[WASHI_PG_scene, str], None]") -> "dict[str, Any]":
+    """Of several, kept by number; `chosen` is told which."""
+    names = [item[0] for item in items]
+
+    def change(self: "WASHI_PG_scene", number: int) -> None:
+        self[name] = number
+        chosen(self, names[number])
+
+    return {"items": items, "default": default, "get": lambda self: self.get(name, names.index(default)), "set": change}
+
+
+def _adjusted(self: "WASHI_PG_scene", method: str) -> None:
+    if self.state:
+        session.adjust(self.id_data, {"method": method})
+
+
+def _aimed(self: "WASHI_PG_scene", _direction: str) -> None:
+    session.aim(self.id_data)
+
+
+def _targeted(self: "WASHI_PG_scene", name: str) -> None:
+    self["target"] = name
+    session.aim(self.id_data)
+
+
+def _jumped(self: "WASHI_PG_scene", index: int) -> None:
+    self["history_index"] = index
+    if self.state:
+        session.walk(self.id_data, lambda search: search.jump(index))
+
+
+def _renamed(self: "WASHI_PG_favourite", name: str) -> None:
+    if name != self.name:
+        session.rename(self.id_data, self.name, name)
 
 
 class WASHI_PG_node(bpy.types.PropertyGroup):
@@ -41,8 +74,7 @@ class WASHI_PG_node(bpy.types.PropertyGroup):
 class WASHI_PG_favourite(bpy.types.PropertyGroup):
     """A favourite, by name: its latent is in the packed search."""
 
-    name: bpy.props.StringProperty(name="Name", description="Name of the favourite", update=_renamed)
-    old_name: bpy.props.StringProperty(options={"HIDDEN"})
+    name: bpy.props.StringProperty(name="Name", description="Name of the favourite", get=lambda self: self.get("name", ""), set=_renamed)
 
 
 class WASHI_PG_search(bpy.types.PropertyGroup):
@@ -178,6 +210,20 @@ class WASHI_PG_sequence(bpy.types.PropertyGroup):
     vary_shift: bpy.props.BoolProperty(name="Shift Texture", description="Show another part of the texture on each object, too", default=True)
 
 
+AIMS = (
+    ("any", "Any Direction", "Another direction each time"),
+    ("last", "Last Step", "On in the direction of the last step"),
+    ("favourite", "Favourite", "Toward a favourite"),
+)
+METHODS = (
+    ("preference", "Learn from Picks", "By what was picked so far and what was not"),
+    ("coverage", "Cover All", "So that every sample is similar to one that is shown"),
+    ("medoids", "Medoids", "The middles of clusters of similar textures (k-medoids)"),
+    ("paper", "SSIM Vectors", "k-means of vectors of structural similarities, as published"),
+    ("random", "Chance", "At random"),
+)
+
+
 class WASHI_PG_scene(bpy.types.PropertyGroup):
     """The search of a scene."""
 
@@ -185,7 +231,7 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
     state: bpy.props.StringProperty(name="Search", description="The search, packed", options={"HIDDEN"})
     searches: bpy.props.CollectionProperty(type=WASHI_PG_search, name="Other Searches", description="Searches of the models that aren't chosen now")
     history: bpy.props.CollectionProperty(type=WASHI_PG_node, name="History", description="Everywhere the search has been")
-    history_index: bpy.props.IntProperty(name="Place", description="Place of the search", update=_jumped)
+    history_index: bpy.props.IntProperty(name="Place", description="Place of the search", get=lambda self: self.get("history_index", 0), set=_jumped)
     favourites: bpy.props.CollectionProperty(type=WASHI_PG_favourite, name="Favourites", description="What was kept")
     favourite_index: bpy.props.IntProperty(name="Favourite", description="Favourite in the list")
 
@@ -206,8 +252,7 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         subtype="ANGLE",
         min=math.radians(5),
         max=math.pi / 2,
-        default=math.pi / 2,
-        update=_changed("spread"),
+        **_setting("spread", math.pi / 2),
     )
     reach: bpy.props.FloatProperty(
         name="How Far",
@@ -217,8 +262,7 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         soft_min=0.1,
         soft_max=1.5,
         max=10,
-        default=0.7,
-        update=_changed("reach"),
+        **_setting("reach", 0.7),
     )
     concentration: bpy.props.FloatProperty(
         name="Concentration",
@@ -226,51 +270,35 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         min=0,
         soft_max=2000,
         max=1e8,
-        update=_changed("concentration"),
+        **_setting("concentration", 0.0),
     )
     radius: bpy.props.FloatProperty(
-        name="Radius", description="How far the light reaches in latent space", min=0.01, soft_max=15, max=1e4, default=7, update=_changed("radius")
+        name="Radius", description="How far the light reaches in latent space", min=0.01, soft_max=15, max=1e4, **_setting("radius", 7.0)
     )
     aim: bpy.props.EnumProperty(
         name="Direction",
         description="Where the light points",
-        items=(
-            ("any", "Any Direction", "Another direction each time"),
-            ("last", "Last Step", "On in the direction of the last step"),
-            ("favourite", "Favourite", "Toward a favourite"),
-        ),
-        default="last",
-        update=lambda self, context: None if session.mirroring.on else session.aim(self.id_data),
+        **_choice("aim", AIMS, "last", _aimed),
     )
     target: bpy.props.StringProperty(
         name="Favourite",
         description="Favourite that the light points to",
-        update=lambda self, context: None if session.mirroring.on else session.aim(self.id_data),
+        get=lambda self: self.get("target", ""),
+        set=_targeted,
     )
-    samples: bpy.props.IntProperty(
-        name="Samples", description="Textures that are sampled a step", min=1, soft_max=200, max=4096, default=50, update=_changed("samples")
-    )
+    samples: bpy.props.IntProperty(name="Samples", description="Textures that are sampled a step", min=1, soft_max=200, max=4096, **_setting("samples", 50))
     representatives: bpy.props.IntProperty(
         name="Representatives",
         description="Textures that stand for all samples and are shown",
         min=1,
         soft_max=24,
         max=64,
-        default=8,
-        update=_changed("representatives"),
+        **_setting("representatives", 8),
     )
     method: bpy.props.EnumProperty(
         name="Chosen By",
         description="How representatives are chosen",
-        items=(
-            ("preference", "Learn from Picks", "By what was picked so far and what was not"),
-            ("coverage", "Cover All", "So that every sample is similar to one that is shown"),
-            ("medoids", "Medoids", "The middles of clusters of similar textures (k-medoids)"),
-            ("paper", "SSIM Vectors", "k-means of vectors of structural similarities, as published"),
-            ("random", "Chance", "At random"),
-        ),
-        default="preference",
-        update=_changed("method"),
+        **_choice("method", METHODS, "preference", _adjusted),
     )
     elsewhere: bpy.props.FloatProperty(
         name="From Elsewhere",
@@ -278,8 +306,7 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         subtype="FACTOR",
         min=0,
         max=1,
-        default=0.4,
-        update=_changed("elsewhere"),
+        **_setting("elsewhere", 0.4),
     )
     nearest: bpy.props.FloatProperty(
         name="Nearest",
@@ -287,14 +314,12 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         subtype="FACTOR",
         min=0.01,
         max=1,
-        default=0.35,
-        update=_changed("nearest"),
+        **_setting("nearest", 0.35),
     )
     shell: bpy.props.BoolProperty(
         name="Stay on the Shell",
         description="Bring samples to the distance from the origin at which the model was trained; without it the search drifts away",
-        default=True,
-        update=_changed("shell"),
+        **_setting("shell", True),
     )
     step: bpy.props.FloatProperty(
         name="Step Length",
@@ -303,8 +328,7 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         min=0.05,
         soft_max=2,
         max=4,
-        default=1,
-        update=_changed("step"),
+        **_setting("step", 1.0),
     )
 
     size: bpy.props.EnumProperty(

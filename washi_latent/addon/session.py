@@ -28,21 +28,6 @@ _drawn = ""
 """Name of the scene whose panels were drawn last without a look."""
 
 
-class _Mirroring:
-    """While the settings are set to what the search says, they don't change it."""
-
-    on = False
-
-    def __enter__(self) -> None:
-        self.on = True
-
-    def __exit__(self, *_: object) -> None:
-        self.on = False
-
-
-mirroring = _Mirroring()
-
-
 # Where the search stands
 
 
@@ -95,15 +80,15 @@ def write(scene: bpy.types.Scene, packed: str) -> None:
     stands = engine.place(packed)
     if stands is None or before is None or (stands.model, stands.here) != (before.model, before.here):
         reset_directions(scene)
-    with mirroring:
-        _resize(washi.history, len(stands.parents) if stands else 0)
-        _resize(washi.favourites, len(stands.favourites) if stands else 0)
-        if stands is None:
-            return
-        washi.model, washi.history_index = stands.model, stands.current
-        for row, name in zip(washi.favourites, stands.favourites, strict=True):
-            row.name = row.old_name = name
-        _mirror_settings(washi, stands)
+    _resize(washi.history, len(stands.parents) if stands else 0)
+    _resize(washi.favourites, len(stands.favourites) if stands else 0)
+    if stands is None:
+        return
+    washi.model = stands.model
+    _mirror(washi, history_index=stands.current)
+    for row, name in zip(washi.favourites, stands.favourites, strict=True):
+        _mirror(row, name=name)
+    _mirror_settings(washi, stands)
 
 
 def reset_directions(scene: bpy.types.Scene) -> None:
@@ -124,11 +109,17 @@ def _resize(rows: bpy.types.Collection, count: int) -> None:
 def _mirror_settings(washi: Any, stands: engine.Place) -> None:
     settings = stands.settings
     for name in ("concentration", "radius", "samples", "representatives", "method", "elsewhere", "nearest", "shell", "step"):
-        setattr(washi, name, settings[name])
+        _mirror(washi, **{name: settings[name]})
     head, _, target = settings["direction"].partition(":")
-    washi.aim = head
-    washi.target = target or washi.target
-    washi.spread, washi.reach = engine.spread_and_reach(settings, preferences.model_folder(stands.model))
+    spread, reach = engine.spread_and_reach(settings, preferences.model_folder(stands.model))
+    _mirror(washi, aim=head, target=target or washi.target, spread=spread, reach=reach)
+
+
+def _mirror(group: Any, **values: Any) -> None:
+    """Set what properties show, past their setters, which would change the search."""
+    for name, value in values.items():
+        known = group.bl_rna.properties[name]
+        group[name] = known.enum_items.find(value) if known.type == "ENUM" else value
 
 
 def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None:

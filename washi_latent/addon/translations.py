@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import bpy
 
-from .japanese import JAPANESE
+from .japanese import JAPANESE, REASONS
 
 CONTEXT = "Washi Latent"
 """Translation context of words that Blender itself has in Japanese, where its word isn't ours: it looks there first."""
@@ -27,20 +27,40 @@ def sentence(text: str, **values: object) -> str:
 
 
 def translated(text: str) -> str:
-    """A sentence that was made in English, in the artist's language."""
-    whole = bpy.app.translations.pgettext_rpt(text)
+    """A sentence that was made in English, or several with "; " between, in the artist's language."""
+    found = _translated(text)
+    if found == text and "; " in text:
+        return "; ".join(_translated(one) for one in text.split("; "))
+    return found
+
+
+def _translated(text: str) -> str:
+    look_up = bpy.app.translations.pgettext_rpt
+    whole = look_up(text)
     if whole != text:
         return whole
     for form, pattern in _forms():
         if values := pattern.fullmatch(text):
-            return bpy.app.translations.pgettext_rpt(form).format(*values.groups())
+            return look_up(form).format(*(_reason(value) for value in values.groups()))
     return text
 
 
-@lru_cache(1)
-def _forms() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Sentences with numbered values, the longest first: it fits best."""
-    forms = sorted((english for english in JAPANESE if "{0}" in english), key=len, reverse=True)
+def _reason(value: str) -> str:
+    """A sentence's value: a reason is a sentence of its own; names, which may be any word, stay as they are."""
+    look_up = bpy.app.translations.pgettext_rpt
+    if value in REASONS:
+        return look_up(value)
+    for form, pattern in _forms(of_reasons=True):
+        if values := pattern.fullmatch(value):
+            return look_up(form).format(*values.groups())
+    return value
+
+
+@lru_cache(2)
+def _forms(of_reasons: bool = False) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Sentences with numbered values, those with most words of their own first: they fit best."""
+    forms = [english for english in JAPANESE if "{0}" in english and (english in REASONS) == of_reasons]
+    forms.sort(key=lambda form: -len(re.sub(r"\{\d+\}", "", form)))
     return tuple((form, re.compile(re.sub(r"\\\{\d+\\\}", "(.+?)", re.escape(form)), re.DOTALL)) for form in forms)
 
 

@@ -16,7 +16,7 @@ from .errors import WashiError
 from .kinds import Kind, read_kinds
 from .preference import PREVIEW_EDGE, FeatureSpace, most_useful
 from .progress import Progress, ignore, part
-from .search import Model, compared
+from .search import Model, compared, in_pieces
 from .similarity import gray, mssim_matrix
 from .sphere import sample_directions
 from .texture_features import texture_features
@@ -155,7 +155,10 @@ def named_directions(model: Model, noise_seed: int = 0, progress: Progress = ign
         progress: is told the share done.
     """
     latents = np.random.default_rng(0).standard_normal((SAMPLES, model.latent_dim))
-    return _directions(latents, measure(_previews(model, latents, noise_seed, progress), model.info.channels))
+    images = _previews(model, latents, noise_seed, part(progress, 0, 0.9))
+    found = _directions(latents, measure(images, model.info.channels, part(progress, 0.9, 1)))
+    progress(1.0)
+    return found
 
 
 def along(latent: ArrayLike, direction: ArrayLike, amount: ArrayLike, prior_radius: float) -> Latents:
@@ -185,11 +188,16 @@ def along(latent: ArrayLike, direction: ArrayLike, amount: ArrayLike, prior_radi
     return moved * (kept / length) if length > 0 else moved
 
 
-def measure(images: ArrayLike, channels: tuple[str, ...]) -> dict[str, Latents]:
+def measure(images: ArrayLike, channels: tuple[str, ...], progress: Progress = ignore) -> dict[str, Latents]:
     """Properties (N,) of textures (N, H, W, C) by name, those that these channels have."""
     array = np.asarray(images, np.float32)
-    features = texture_features(array)
-    return {name: rule(array, features, channels) for name, (rule, needed) in PROPERTIES.items() if needed is None or needed in channels}
+    features = in_pieces(texture_features, array, part(progress, 0, 0.6))
+    result: dict[str, Latents] = {}
+    for name, (rule, needed) in PROPERTIES.items():
+        if needed is None or needed in channels:
+            progress(0.6 + 0.4 * len(result) / len(PROPERTIES))
+            result[name] = rule(array, features, channels)
+    return result
 
 
 def _feature(*indices: int) -> Callable[[Array, Array, tuple[str, ...]], Latents]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Lock
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from scipy.spatial import cKDTree
 
 from .errors import WashiError
 from .progress import Progress, ignore
+from .threads import Ask, never, together
 
 Array = NDArray[np.float32]
 Points = NDArray[np.float64]
@@ -103,7 +104,14 @@ class Pen(Protocol):
 
 
 def draw_fields(
-    height: int, width: int, seed: int, tile: NDArray[np.uint8], dtype: type[np.floating[Any]] = np.float32, progress: Progress = ignore
+    height: int,
+    width: int,
+    seed: int,
+    tile: NDArray[np.uint8],
+    dtype: type[np.floating[Any]] = np.float32,
+    progress: Progress = ignore,
+    margin: int = 0,
+    threads: int | None = None,
 ) -> NDArray[Any]:
     """Draw every field of one sheet.
 
@@ -113,18 +121,29 @@ def draw_fields(
         tile: (4, T, T) uint8, the first four fields: 128 is the mean, 24 levels a standard deviation.
         dtype: float16 halves the memory of a large sheet.
         progress: is told the share done, 0 to 1; what it raises ends the work.
+        margin: pixels that the fields go on for around the sheet.
+        threads: that draw at a time, four at most, for each needs room of its own; None: four. The result is the same, bit for bit.
 
     Returns:
-        (len(FIELD_NAMES), height, width) of `dtype`; each periodic in both directions.
+        (len(FIELD_NAMES), height + 2 margin, width + 2 margin) of `dtype`; each periodic in both directions.
 
     Raises:
         WashiError: a size below 32 pixels.
     """
     if min(height, width) < 32:
         raise WashiError(f"a sheet of {width} x {height} pixels is too small: choose 32 pixels or more")
-    result = np.empty((len(FIELD_NAMES), height, width), dtype)
-    _Drawing(height, width, seed).draw_into(result, tile, progress)
+    result = np.empty((len(FIELD_NAMES), height + 2 * margin, width + 2 * margin), dtype)
+    inside = result[:, margin : margin + height, margin : margin + width]
+    _Drawing(height, width, seed).draw_into(inside, tile, min(threads or _MOST_THREADS, _MOST_THREADS), progress)
+    around = np.arange(-margin, 0), np.arange(margin)
+    for field, sheet in zip(result, inside, strict=True):
+        field[:margin, margin : margin + width], field[margin + height :, margin : margin + width] = (sheet[rows % height] for rows in around)
+        field[:, :margin], field[:, margin + width :] = (field[:, margin + columns % width] for columns in around)
+        progress(1.0)
     return result
+
+
+_MOST_THREADS = 4
 
 
 class _Drawing:
@@ -136,11 +155,12 @@ class _Drawing:
         self.area_mm2 = height * width * MILLIMETRES_PER_PIXEL**2
         self._marks = {name: np.zeros((height, width), np.float32) for name in ("tone", "rank", "metal_rank")}
         self._marking = Lock()
+        self.ask: Ask = never
 
     def rng(self, name: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *name.encode()])
 
-    def draw_into(self, result: NDArray[Any], tile: NDArray[np.uint8], progress: Progress) -> None:
+    def draw_into(self, result: NDArray[Any], tile: NDArray[np.uint8], threads: int, progress: Progress) -> None:
         """Draw every field in its place. NumPy and SciPy let go of the interpreter at times: threads share the work."""
         tasks: tuple[tuple[str, Callable[[], list[Array]]], ...] = (
             ("surface_many", lambda: [self.surface(1)]),
@@ -153,29 +173,23 @@ class _Drawing:
             ("strands_many", lambda: [self.strands(2)]),
             ("laid_wide", self.lines),
             ("clouds", lambda: [*(self.noise(name, *band) for name, band in _BANDS.items()), self.fines()]),
-            ("long", lambda: [blend_pieces(plane, self.shape, self.rng(name)) for plane, name in zip(tile, FIELD_NAMES, strict=False)]),
+            ("long", lambda: [blend_pieces(plane, self.shape, self.rng(name), ask=self.ask) for plane, name in zip(tile, FIELD_NAMES[:4], strict=True)]),
             ("brush", lambda: [self.brush()]),
             ("surface_few", lambda: [self.surface(0)]),
             ("bundles_few", lambda: [self.bundles(0), self.bundles(1)]),
             ("leaves", lambda: [_soft(self.shapes("leaves", LEAVES_PER_CM2, leaf))]),
         )
 
-        def draw(task: tuple[str, Callable[[], list[Array]]]) -> None:
-            first = FIELD_NAMES.index(task[0])
-            for offset, plane in enumerate(task[1]()):
+        def draw(first: int, planes: Callable[[], list[Array]], ask: Ask) -> None:
+            self.ask = ask
+            for offset, plane in enumerate(planes()):
                 result[first + offset] = plane
+                ask()
 
-        with ThreadPoolExecutor(4) as pool:
-            waiting = [pool.submit(draw, task) for task in tasks]
-            try:
-                for count, done in enumerate(waiting):
-                    done.result()
-                    progress((count + 1) / len(tasks))
-            finally:
-                for rest in waiting:
-                    rest.cancel()
+        together([partial(draw, FIELD_NAMES.index(name), planes) for name, planes in tasks], threads, progress)
         # A piece's soft rim lies just outside its outline: its rank and tone must reach there.
         for name, plane in self._marks.items():
+            progress(1.0)
             result[FIELD_NAMES.index(name)] = ndimage.maximum_filter(plane, 3, mode="wrap")
 
     def metal(self) -> list[Array]:
@@ -196,19 +210,19 @@ class _Drawing:
         return (self.noise("fibrils", 0.22, 0.15) * 0.06 + self.noise("fines", 0.6, 0.4) * 0.03) / np.float32(math.hypot(0.06, 0.03))
 
     def noise(self, name: str, wavelength: float, bandwidth: float) -> Array:
-        return periodic_noise(self.shape, wavelength / MILLIMETRES_PER_PIXEL, bandwidth, self.rng(name))
+        return periodic_noise(self.shape, wavelength / MILLIMETRES_PER_PIXEL, bandwidth, self.rng(name), self.ask)
 
     def half_noise(self, name: str, wavelength: float, bandwidth: float) -> Array:
         """The same at half the resolution."""
         half = ((self.height + 1) // 2, (self.width + 1) // 2)
-        return periodic_noise(half, wavelength / MILLIMETRES_PER_PIXEL / 2, bandwidth, self.rng(name))
+        return periodic_noise(half, wavelength / MILLIMETRES_PER_PIXEL / 2, bandwidth, self.rng(name), self.ask)
 
     def surface(self, layer: int) -> Array:
         rng = self.rng(f"surface {layer}")
         count = rng.poisson(SURFACE_PER_MM2[layer] * self.area_mm2)
         # Curves of one group get as many points as its longest: in order of length, few too many.
         lengths = np.sort(np.clip(rng.lognormal(math.log(9.0), 0.35, count), 1, 25))
-        pen = SplatPen(self.shape)
+        pen = SplatPen(self.shape, self.ask)
         for group in np.array_split(np.arange(count), max(1, count // 500)):
             if len(group):
                 starts = rng.random((len(group), 2)) * (self.width, self.height)
@@ -217,14 +231,14 @@ class _Drawing:
         return pen.take()
 
     def bundles(self, layer: int) -> Array:
-        rng, pen = self.rng(f"bundles {layer}"), SplatPen(self.shape)
+        rng, pen = self.rng(f"bundles {layer}"), SplatPen(self.shape, self.ask)
         count = rng.poisson(BUNDLES_PER_MM2[layer] * self.area_mm2)
         lengths = np.clip(rng.lognormal(math.log(8.0), 0.4, count), 1, 25)
         draw_ribbons(pen, rng.random((count, 2)) * (self.width, self.height), _axes(count, rng), lengths, 5, rng.uniform(0.03, 0.1, count), 0.15, 0.7, rng)
         return pen.take()
 
     def strands(self, layer: int) -> Array:
-        rng, pen = self.rng(f"strands {layer}"), SplatPen(self.shape)
+        rng, pen = self.rng(f"strands {layer}"), SplatPen(self.shape, self.ask)
         count = rng.poisson(STRANDS_PER_CM2[layer] * self.area_mm2 / 100)
         lengths = np.clip(rng.lognormal(math.log(30.0), 0.5, count), 6, 120)
         spread = 0.14 * rng.lognormal(0, 0.4, count)
@@ -237,14 +251,18 @@ class _Drawing:
         rng = self.rng(name)
         cover, tone, rank = (np.zeros(self.shape, np.float32) for _ in range(3))
         count = rng.poisson(per_cm2 * self.area_mm2 / 100)
-        outlines = [shape(rng) / MILLIMETRES_PER_PIXEL for _ in range(count)]
+        outlines: list[Points] = []
+        for _ in range(count):
+            self.ask()
+            outlines.append(shape(rng) / MILLIMETRES_PER_PIXEL)
         places, tones, dense = rng.random((count, 2)) * (self.width, self.height), rng.random(count), rng.uniform(*_COVERS[name.split(maxsplit=1)[0]], count)
         ranks = (np.arange(count) + rng.random(count)) / max(1, count)
         small = np.array([len(outline) == 4 and np.abs(outline).max() < SMALL for outline in outlines], bool)
         if small.any():
             quads = np.stack([outline for outline, chosen in zip(outlines, small, strict=True) if chosen]) + places[small, None]
-            stamp_quads(cover, quads, dense[small], ((tone, tones[small]), (rank, ranks[small])))
+            stamp_quads(cover, quads, dense[small], ((tone, tones[small]), (rank, ranks[small])), self.ask)
         for i in np.flatnonzero(~small):
+            self.ask()
             stamp(cover, outlines[i] + places[i], float(dense[i]), ((tone, float(tones[i])), (rank, float(ranks[i]))))
         with self._marking:
             # Where pieces of two kinds overlap the lower rank counts, or what hides one would cut a hole into the other.
@@ -264,7 +282,11 @@ class _Drawing:
         high, wide = (n * MILLIMETRES_PER_PIXEL for n in self.shape)
         counts = [max(1, round(per_cm * high / 10)) for per_cm in LAID_PER_CM]
         phase = np.float32(self.rng("laid").random())
-        laid = [np.cos(2 * math.pi * (n * rows + phase + wobble * np.float32(0.01 * p))) * fade for n, p in zip(counts, LAID_PER_CM, strict=True)]
+        laid = []
+        for number, per_cm in zip(counts, LAID_PER_CM, strict=True):
+            self.ask()
+            laid.append(np.cos(2 * math.pi * (number * rows + phase + wobble * np.float32(0.01 * per_cm))) * fade)
+        self.ask()
         chains = max(1, round(wide / 25))
         distance = np.abs((columns + wobble * np.float32(0.2 / wide)) * chains % 1 - 0.5) * np.float32(wide / chains)
         return [*laid, np.exp(-((distance / 0.45) ** 2))]
@@ -295,10 +317,11 @@ class _Drawing:
 
     def brush(self) -> Array:
         white = self.rng("brush").standard_normal(self.shape, dtype=np.float32)
-        spectrum = fft.rfft2(white)
+        self.ask()
+        spectrum = _spectrum(white, self.ask)
         y, x = fft.fftfreq(self.height)[:, None], fft.rfftfreq(self.width)[None]
         spectrum *= np.exp(-2 * math.pi**2 * ((1.6 * y) ** 2 + (140 * x) ** 2)).astype(np.float32)
-        return _standard(fft.irfft2(spectrum, s=self.shape))
+        return _standard(_from_spectrum(spectrum, self.shape, self.ask))
 
     # Distances are smooth between their creases: half the resolution gives the same picture at a quarter of the time.
 
@@ -311,8 +334,12 @@ class _Drawing:
         y, x = np.meshgrid(np.arange(0, self.height, 2), np.arange(0, self.width, 2), indexing="ij")
         points = np.stack([x * MILLIMETRES_PER_PIXEL + warp[0], y * MILLIMETRES_PER_PIXEL + warp[1]], -1)
         tree = cKDTree(centers % self.edges, boxsize=self.edges)
-        distance, index = tree.query(points % self.edges, k=2, workers=2)
-        return distance.astype(np.float32), index
+        distance, index = np.empty((*points.shape[:2], 2), np.float32), np.empty((*points.shape[:2], 2), np.int64)
+        for rows in np.array_split(np.arange(len(points)), max(1, points.size >> 17)):
+            self.ask()
+            part = slice(rows[0], rows[-1] + 1)
+            distance[part], index[part] = tree.query(points[part] % self.edges, k=2)
+        return distance, index
 
     def enlarge(self, image: Array) -> Array:
         """From half resolution: each odd row and column is the mean of its neighbours, around the border too."""
@@ -338,14 +365,15 @@ class SplatPen:
 
     _STEP = 0.8
 
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self.shape = shape
+    def __init__(self, shape: tuple[int, int], ask: Ask = never) -> None:
+        self.shape, self._ask = shape, ask
         self._sum = np.zeros(shape[0] * shape[1])
         self._waiting: list[tuple[Points, NDArray[np.float64]]] = []
         self._count = 0
 
     def draw(self, points: Points, weights: NDArray[np.float64] | None = None) -> None:
         """Add curves (n, k, 2), x and y in pixels, each as heavy as its weight (n,) says."""
+        self._ask()
         if len(points) == 0:
             return
         lengths = np.linalg.norm(np.diff(points, axis=1), axis=-1)
@@ -384,6 +412,7 @@ class SplatPen:
         bottom[bottom == height] = 0
         for row, wy in ((top * width, weight * (1 - fy)), (bottom * width, weight * fy)):
             for column, wx in ((left, 1 - fx), (right, fx)):
+                self._ask()
                 self._sum += np.bincount(row + column, wx * wy, len(self._sum))
 
 
@@ -455,11 +484,11 @@ def draw_ribbons(
                 pen.draw(threads[:, first:last])
 
 
-def blend_pieces(tile: NDArray[np.uint8], shape: tuple[int, int], rng: np.random.Generator, cell: int = 144) -> Array:
+def blend_pieces(tile: NDArray[np.uint8], shape: tuple[int, int], rng: np.random.Generator, cell: int = 144, ask: Ask = never) -> Array:
     """A periodic field of any size from random pieces of one tile, blended so that the variance stays (Heitz and Neyret 2018).
 
     Args:
-        tile: (T, T) uint8, periodic; 128 is 0, 24 levels are 1. shape: (H, W). cell: about the size of a piece, pixels.
+        tile: (T, T) uint8, periodic; 128 is 0, 24 levels are 1. shape: (H, W). cell: about the size of a piece, pixels. ask: is asked between pieces.
 
     Returns:
         (H, W) float32.
@@ -471,6 +500,7 @@ def blend_pieces(tile: NDArray[np.uint8], shape: tuple[int, int], rng: np.random
     total = np.zeros(shape, np.float32)
     around = np.tile(tile, (2, 2))
     for rows, weight_y in windows[0]:
+        ask()
         for columns, weight_x in windows[1]:
             top, left = rng.integers(0, size, 2)
             turn = [slice(None, None, 1 if rng.random() < 0.5 else -1) for _ in range(2)]
@@ -514,23 +544,46 @@ def _block(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Any:
     return np.ix_(rows, columns)
 
 
-def periodic_noise(shape: tuple[int, int], wavelength: float, bandwidth: float, rng: np.random.Generator) -> Array:
+def periodic_noise(shape: tuple[int, int], wavelength: float, bandwidth: float, rng: np.random.Generator, ask: Ask = never) -> Array:
     """Periodic Gaussian noise around one wavelength.
 
     Args:
-        shape: (H, W). wavelength: pixels. bandwidth: standard deviation of the passed band, octaves.
+        shape: (H, W). wavelength: pixels. bandwidth: standard deviation of the passed band, octaves. ask: is asked between stages.
 
     Returns:
         (H, W) float32 of mean 0 and standard deviation 1 (all 0 where the tile holds no such frequency).
     """
     height, width = shape
-    spectrum = fft.rfft2(rng.standard_normal(shape, dtype=np.float32))
+    white = rng.standard_normal(shape, dtype=np.float32)
+    ask()
+    spectrum = _spectrum(white, ask)
     frequency = np.hypot(fft.fftfreq(height)[:, None], fft.rfftfreq(width)[None])
     octaves = np.log2(np.maximum(frequency, 1e-9) * max(wavelength, 2.0))
+    ask()
     # Whiteness counted per octave: without the division, the finest frequencies would win by their number.
     gain = np.exp(-0.5 * (octaves / bandwidth) ** 2) / np.maximum(frequency, 1 / max(shape))
     gain[0, 0] = 0
-    return _standard(fft.irfft2(spectrum * gain.astype(np.float32), s=shape))
+    ask()
+    return _standard(_from_spectrum(spectrum * gain.astype(np.float32), shape, ask))
+
+
+# What SciPy's rfft2 and irfft2 do, to the last bit, in two halves.
+
+
+def _spectrum(white: Array, ask: Ask) -> NDArray[np.complex64]:
+    half = fft.rfft(white)
+    ask()
+    whole = fft.fft(half, axis=0, overwrite_x=True)
+    ask()
+    return whole
+
+
+def _from_spectrum(spectrum: NDArray[np.complex64], shape: tuple[int, int], ask: Ask) -> Array:
+    half = fft.ifft(spectrum, axis=0, norm="forward")
+    ask()
+    whole = fft.irfft(half, shape[1], norm="forward") * np.float32(1 / (shape[0] * shape[1]))
+    ask()
+    return whole
 
 
 def jittered_grid(edges: Points, spacing: float, regularity: float, rng: np.random.Generator) -> Points:
@@ -627,7 +680,7 @@ SMALL = 7.0
 """Pixels from its middle that a shape of four corners may reach to be filled with many at once."""
 
 
-def stamp_quads(cover: Array, quads: Points, density: NDArray[np.float64], marks: Iterable[tuple[Array, NDArray[np.float64]]] = ()) -> None:
+def stamp_quads(cover: Array, quads: Points, density: NDArray[np.float64], marks: Iterable[tuple[Array, NDArray[np.float64]]] = (), ask: Ask = never) -> None:
     """Fill many small convex shapes of four corners (n, 4, 2) at once, as `stamp` fills one; where two overlap the denser counts.
 
     A pixel's share is the product of how far it lies within each edge, which is exact for straight edges along the grid.
@@ -635,6 +688,7 @@ def stamp_quads(cover: Array, quads: Points, density: NDArray[np.float64], marks
     height, width = cover.shape
     window = np.arange(2 * math.ceil(SMALL) + 2) - math.ceil(SMALL)
     for first in range(0, len(quads), 4096):
+        ask()
         part = quads[first : first + 4096]
         corner = np.floor(part.mean(1)).astype(np.int64)
         local, along = (part - corner[:, None]).astype(np.float32), np.roll(part, -1, 1) - part

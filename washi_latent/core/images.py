@@ -8,19 +8,23 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, UnidentifiedImageError
 
 from .errors import WashiError
+from .progress import Progress, ignore, part
 
 Array = NDArray[np.float32]
 
 MAX_PIXELS = 256_000_000
 PNG_COMPRESSION = 2
 """Of zlib's levels: the grain of paper hardly shrinks. Level 6 takes four times as long, for 3 (colour) to 15 % (normals) fewer bytes."""
+
+_AT_ONCE = 1 << 20
+"""Numbers that are converted at a time."""
 
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
@@ -94,7 +98,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> Path:
     return write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def write_png(path: str | os.PathLike[str], image: ArrayLike, provenance: Mapping[str, Any] | None = None, bits: int = 8) -> Path:
+def write_png(path: str | os.PathLike[str], image: ArrayLike, provenance: Mapping[str, Any] | None = None, bits: int = 8, progress: Progress = ignore) -> Path:
     """Write a PNG.
 
     Args:
@@ -102,11 +106,12 @@ def write_png(path: str | os.PathLike[str], image: ArrayLike, provenance: Mappin
         image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in [0, 1]; values beyond are clipped.
         provenance: what made it; kept as text in the file (key "washi-latent", JSON).
         bits: 8, or 16 for gray.
+        progress: is told the share done, 0 to 1; what it raises ends the work, and nothing is left of it.
 
     Raises:
         WashiError: wrong shape, values that are not numbers, a place that can't be written.
     """
-    array = np.asarray(image, np.float64)
+    array = np.asarray(image)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or 0 in array.shape:
@@ -115,12 +120,53 @@ def write_png(path: str | os.PathLike[str], image: ArrayLike, provenance: Mappin
         raise WashiError(f"{path} was not written: the picture holds values that are not numbers")
     if bits not in (8, 16) or (bits == 16 and array.ndim == 3):
         raise WashiError(f"PNG with {bits} bits and shape {array.shape} is not offered: use 8 bits, or 16 for gray")
-    levels = 255 if bits == 8 else 65535
-    whole = np.round(np.clip(array, 0, 1) * levels).astype(np.uint8 if bits == 8 else np.uint16)
+    whole = quantized(array, np.uint8 if bits == 8 else np.uint16, progress)
     text = PngImagePlugin.PngInfo()
     if provenance is not None:
         text.add_itxt("washi-latent", json.dumps(dict(provenance), ensure_ascii=False))
-    return write_atomically(path, lambda file: Image.fromarray(whole).save(file, "PNG", pnginfo=text, compress_level=PNG_COMPRESSION))
+    return save_png(path, whole, PNG_COMPRESSION, part(progress, 0.2, 1), text)
+
+
+def quantized(values: NDArray[Any], dtype: Any, progress: Progress = ignore) -> NDArray[Any]:
+    """Values (H, ...) in [0, 1] as whole numbers, 0 to the largest of a type, some rows at a time; values beyond are clipped."""
+    levels, result = np.iinfo(dtype).max, np.empty(values.shape, dtype)
+    rows = max(1, _AT_ONCE // max(1, values[0].size))
+    for first in range(0, len(values), rows):
+        progress(first / len(values))
+        few = slice(first, first + rows)
+        result[few] = np.round(np.clip(values[few].astype(np.float64), 0, 1) * levels)
+    return result
+
+
+def save_png(
+    path: str | os.PathLike[str], whole: NDArray[Any], compression: int, progress: Progress = ignore, text: PngImagePlugin.PngInfo | None = None
+) -> Path:
+    """Write whole numbers, (H, W) or (H, W, 3 or 4), as PNG.
+
+    Args:
+        compression: zlib's level. progress: as for `write_png`. text: what is kept in the file besides.
+    """
+    picture = Image.fromarray(whole)
+
+    def write(file: BinaryIO) -> None:
+        picture.save(cast("BinaryIO", _Telling(file, whole.nbytes, progress)), "PNG", pnginfo=text, compress_level=compression)
+
+    return write_atomically(path, write)
+
+
+class _Telling:
+    """A file that tells how much of it was written, of about so many bytes: Pillow gives it a piece at a time."""
+
+    def __init__(self, file: BinaryIO, expected: int, progress: Progress) -> None:
+        self._file, self._expected, self._written, self._progress = file, expected, 0, progress
+
+    def write(self, content: bytes) -> int:
+        self._written += len(content)
+        self._progress(min(1.0, self._written / self._expected))
+        return self._file.write(content)
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any] | None:

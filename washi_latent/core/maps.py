@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from scipy import ndimage
 
 from .errors import WashiError
 from .images import PNG_COMPRESSION, cannot_write, make_folder, rgb, write_atomically, write_png
+from .progress import Progress, ignore, part
 from .similarity import gray
 
 Array = NDArray[np.float32]
@@ -31,6 +33,9 @@ Format = Literal["png8", "png16", "exr"]
 MAPS: tuple[str, ...] = ("base_color", "height", "normal", "normal_directx", "roughness", "opacity", "transmission")
 FORMATS: tuple[Format, ...] = ("png8", "png16", "exr")
 SUFFIXES: Mapping[str, str] = {"png8": ".png", "png16": ".png", "exr": ".exr"}
+
+_AT_ONCE = 1 << 20
+"""Pixels of which maps are made at a time."""
 
 RELIEF_MM = 0.5
 """Relief that a height of [0, 1] spans; 0.5 is the sheet's mean level. That of the simulation (training/washi.py)."""
@@ -82,7 +87,12 @@ class MaterialMaps:
 
 
 def material_maps(
-    texture: ArrayLike, channels: Iterable[str] = (), millimetres_per_pixel: float | None = None, periodic: bool = False, relief_mm: float = RELIEF_MM
+    texture: ArrayLike,
+    channels: Iterable[str] = (),
+    millimetres_per_pixel: float | None = None,
+    periodic: bool = False,
+    relief_mm: float = RELIEF_MM,
+    progress: Progress = ignore,
 ) -> MaterialMaps:
     """Every map of a texture.
 
@@ -92,10 +102,12 @@ def material_maps(
         millimetres_per_pixel: scale; None: 0.1, a sheet model's.
         periodic: whether opposite borders fit; the normal map then fits, too.
         relief_mm: relief that a height of [0, 1] spans.
+        progress: is told the share done, 0 to 1; what it raises ends the work.
 
     Raises:
         WashiError: a texture of another shape, values that are not numbers, a scale or relief that isn't above 0.
     """
+    progress(0.0)
     array = np.asarray(texture, np.float32)
     names = tuple(channels)
     if array.ndim != 3 or min(array.shape[:2]) < 2 or (names and len(names) != array.shape[2]):
@@ -112,8 +124,8 @@ def material_maps(
     return MaterialMaps(
         color,
         height,
-        normal_from_height(height, relief_mm / scale, periodic=periodic),
-        roughness_from_height(height, relief_mm / scale, scale, periodic),
+        normal_from_height(height, relief_mm / scale, periodic=periodic, progress=part(progress, 0, 0.4)),
+        roughness_from_height(height, relief_mm / scale, scale, periodic, part(progress, 0.4, 1)),
         opacity,
         tuple(name for name in ("height", "normal", "roughness", "opacity") if ("opacity" if name == "opacity" else "height") not in known),
         relief_mm,
@@ -122,24 +134,29 @@ def material_maps(
     )
 
 
-def normal_from_height(height: ArrayLike, relief_pixels: float, convention: Convention = "opengl", periodic: bool = True) -> Array:
+def normal_from_height(height: ArrayLike, relief_pixels: float, convention: Convention = "opengl", periodic: bool = True, progress: Progress = ignore) -> Array:
     """A tangent-space normal map.
 
     Args:
         height: (H, W) in [0, 1]. relief_pixels: the relief that [0, 1] spans, in pixels.
         convention: "opengl" (green is up) or "directx" (green is down). periodic: differences go around the border.
+        progress: is told the share done, 0 to 1; what it raises ends the work.
 
     Returns:
         (H, W, 3) float32 in [0, 1]; 0.5 is 0.
     """
-    across, down = _slopes(np.asarray(height, np.float32), relief_pixels, periodic)
-    # Rows go down while OpenGL's green goes up: a slope that rises downward faces up.
-    normal = np.stack([-across, down if convention == "opengl" else -down, np.ones_like(across)], -1)
-    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
-    return (normal + 1) / 2
+    heights = np.asarray(height, np.float32)
+    result = np.empty((*heights.shape, 3), np.float32)
+    for rows, strip in _strips(heights, 0, periodic, progress):
+        across, down = _slopes(strip, relief_pixels, periodic)
+        # Rows go down while OpenGL's green goes up: a slope that rises downward faces up.
+        normal = np.stack([-across, down if convention == "opengl" else -down, np.ones_like(across)], -1)
+        normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+        result[rows] = (normal + 1) / 2
+    return result
 
 
-def roughness_from_height(height: ArrayLike, relief_pixels: float, millimetres_per_pixel: float, periodic: bool = True) -> Array:
+def roughness_from_height(height: ArrayLike, relief_pixels: float, millimetres_per_pixel: float, periodic: bool = True, progress: Progress = ignore) -> Array:
     """Roughness: that of smooth paper, and more where slopes within 0.4 mm differ.
 
     Slopes below what a picture resolves act as roughness: their variance adds to the microfacets' (Toksvig 2005).
@@ -147,12 +164,16 @@ def roughness_from_height(height: ArrayLike, relief_pixels: float, millimetres_p
     Returns:
         (H, W) float32, 0.6 to 1.
     """
-    across, down = _slopes(np.asarray(height, np.float32), relief_pixels, periodic)
-    sigma, mode = 0.4 / millimetres_per_pixel / 2, "wrap" if periodic else "nearest"
-    variance = sum(ndimage.gaussian_filter(s * s, sigma, mode=mode) - ndimage.gaussian_filter(s, sigma, mode=mode) ** 2 for s in (across, down))
-    smooth = np.float32(0.62)
-    alpha_square = smooth**4 + 2 * np.maximum(np.asarray(variance, np.float32), 0)
-    return np.clip(alpha_square**0.25, 0.6, 1).astype(np.float32)
+    heights = np.asarray(height, np.float32)
+    sigma, columns = 0.4 / millimetres_per_pixel / 2, "wrap" if periodic else "nearest"
+    reach, smooth = int(4 * sigma + 0.5), np.float32(0.62)  # a Gaussian filter sees so far
+    result = np.empty(heights.shape, np.float32)
+    for rows, strip in _strips(heights, reach, periodic, progress):
+        blurred = partial(ndimage.gaussian_filter, sigma=sigma, mode=("nearest", columns), radius=reach)
+        variance = sum(blurred(slope * slope) - blurred(slope) ** 2 for slope in _slopes(strip, relief_pixels, periodic))
+        inside = np.asarray(variance, np.float32)[reach : len(strip) - 2 - reach]
+        result[rows] = np.clip((smooth**4 + 2 * np.maximum(inside, 0)) ** 0.25, 0.6, 1)
+    return result
 
 
 def estimate_height(color: ArrayLike, millimetres_per_pixel: float = 0.1, periodic: bool = False) -> Array:
@@ -191,9 +212,19 @@ def _structure(color: ArrayLike, fine: float, coarse: float, periodic: bool) -> 
     return band / deviation if deviation > 0.5 / 255 else np.zeros_like(band)
 
 
-def _slopes(height: Array, relief_pixels: float, periodic: bool) -> tuple[Array, Array]:
-    """Rise per pixel to the right and down, by central differences."""
-    padded = np.pad(height, 1, mode="wrap" if periodic else "edge")
+def _strips(heights: Array, around: int, periodic: bool, progress: Progress) -> Iterator[tuple[slice, Array]]:
+    """Rows of a relief some at a time, and these with `around` + 1 more above and below, as the relief goes on there."""
+    height, width = heights.shape
+    step = max(1, _AT_ONCE // width)
+    for first in range(0, height, step):
+        progress(first / height)
+        rows = np.arange(first - around - 1, min(first + step, height) + around + 1)
+        yield slice(first, first + step), heights[rows % height if periodic else rows.clip(0, height - 1)]
+
+
+def _slopes(strip: Array, relief_pixels: float, periodic: bool) -> tuple[Array, Array]:
+    """Rise per pixel to the right and down, by central differences, of all rows but the first and last."""
+    padded = np.pad(strip, ((0, 0), (1, 1)), mode="wrap" if periodic else "edge")
     across = (padded[1:-1, 2:] - padded[1:-1, :-2]) * np.float32(relief_pixels / 2)
     down = (padded[2:, 1:-1] - padded[:-2, 1:-1]) * np.float32(relief_pixels / 2)
     return across, down
@@ -202,12 +233,20 @@ def _slopes(height: Array, relief_pixels: float, periodic: bool) -> tuple[Array,
 # Files
 
 
-def write_map(path: str | os.PathLike[str], values: ArrayLike, is_color: bool, form: Format = "png8", provenance: Mapping[str, Any] | None = None) -> Path:
+def write_map(
+    path: str | os.PathLike[str],
+    values: ArrayLike,
+    is_color: bool,
+    form: Format = "png8",
+    provenance: Mapping[str, Any] | None = None,
+    progress: Progress = ignore,
+) -> Path:
     """Write one map, whole or not at all.
 
     Args:
         path: with its suffix. values: (H, W) or (H, W, 3) in [0, 1]. is_color: sRGB; OpenEXR then gets linear light.
         form: "png8", "png16" or "exr" (16-bit floats). provenance: what made it, kept in the file.
+        progress: is told the share done, 0 to 1; what it raises ends the work, and nothing is left of it.
 
     Raises:
         WashiError: no such form, values that are not numbers, a place that can't be written.
@@ -221,7 +260,7 @@ def write_map(path: str | os.PathLike[str], values: ArrayLike, is_color: bool, f
         return _write_exr(Path(path), linear(array) if is_color else array, provenance)
     if form == "png16" and array.ndim == 3:
         return _write_png16(Path(path), array, provenance)
-    return write_png(path, array, provenance, 16 if form == "png16" else 8)
+    return write_png(path, array, provenance, 16 if form == "png16" else 8, progress)
 
 
 def write_maps(

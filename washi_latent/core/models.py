@@ -120,13 +120,16 @@ class TextureModel:
     Args:
         info: what it is.
         network: runs it.
-        batch: latents at a time, which bounds memory.
     """
 
-    def __init__(self, info: ModelInfo, network: Network, batch: int = 16) -> None:
+    _AT_ONCE = 1 << 17
+    """Pixels that the network makes at a time: more would go no faster, and work can be ended in between only."""
+    _BATCH = 16
+    """Latents at a time, at most."""
+
+    def __init__(self, info: ModelInfo, network: Network) -> None:
         self.info = info
         self._network = network
-        self._batch = batch
 
     @property
     def latent_dim(self) -> int:
@@ -152,12 +155,14 @@ class TextureModel:
         height, width = self.check_size(size)
         self._check_memory(len(points), height, width)
         result = np.empty((len(points), height, width, len(self.info.channels)), np.float32)
-        for first in range(0, len(points), self._batch):
-            few = slice(first, first + self._batch)
-            share = part(progress, first / len(points), min(1.0, (first + self._batch) / len(points)))
+        batch = max(1, min(self._BATCH, self._AT_ONCE // (height * width)))
+        for first in range(0, len(points), batch):
+            few = slice(first, first + batch)
+            share = part(progress, first / len(points), min(1.0, (first + batch) / len(points)))
             result[few] = self._render(points[few], height, width, seed, share)
-        if not np.isfinite(result).all():
-            raise WashiError(f"the model {self.info.name} gave values that are not numbers: it is broken, use another")
+            share(1.0)
+            if not np.isfinite(result[few]).all():
+                raise WashiError(f"the model {self.info.name} gave values that are not numbers: it is broken, use another")
         return result
 
     def check_size(self, size: int | tuple[int, int] | None) -> tuple[int, int]:
@@ -186,36 +191,38 @@ class SheetModel(TextureModel):
 
     Args:
         info: what it is. network: runs it, on latents and padded fields. tile: (4, T, T) uint8, as `draw_fields` takes it.
+        threads: that draw fields at a time; None: as `draw_fields` likes.
     """
 
-    _STRIP_PIXELS = 1 << 18
     _LARGE = 1 << 21
+    _LEAST_ROWS = 32
+    """Of a strip: each is made with the margin around it, which is then made again for the next one."""
 
-    def __init__(self, info: ModelInfo, network: Network, tile: NDArray[np.uint8]) -> None:
+    def __init__(self, info: ModelInfo, network: Network, tile: NDArray[np.uint8], threads: int | None = None) -> None:
         super().__init__(info, network)
-        self._tile, self._margin = tile, int(info.options["margin"])
+        self._tile, self._margin, self._threads = tile, int(info.options["margin"]), threads
         self._drawn: tuple[tuple[int, int, int], NDArray[Any]] | None = None
 
     def fields(self, height: int, width: int, seed: int, progress: Progress = ignore) -> NDArray[Any]:
         """The fields of one sheet, padded around by what the network needs: (F, H + 2m, W + 2m); the last ones are kept."""
-        key = height, width, seed
-        if self._drawn is None or self._drawn[0] != key:
-            self._drawn = None
+        key, kept = (height, width, seed), self._drawn
+        if kept is None or kept[0] != key:
+            self._drawn = kept = None  # two large ones would need too much memory
             dtype = np.float16 if height * width > self._LARGE else np.float32
-            drawn = draw_fields(height, width, seed, self._tile, dtype, progress)
-            self._drawn = key, np.pad(drawn, ((0, 0), (self._margin,) * 2, (self._margin,) * 2), mode="wrap")
-        return self._drawn[1]
+            self._drawn = kept = key, draw_fields(height, width, seed, self._tile, dtype, progress, self._margin, self._threads)
+        return kept[1]
 
     def _render(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> Array:
         fields, margin = self.fields(height, width, seed, part(progress, 0, 0.6)), self._margin
         result = np.empty((len(latents), height, width, len(self.info.channels)), np.float32)
-        rows = max(32, self._STRIP_PIXELS // (width * len(latents)))
+        rows = max(self._LEAST_ROWS, self._AT_ONCE // (width * len(latents)))
         for first in range(0, height, rows):
             progress(0.6 + 0.4 * first / height)
             last = min(first + rows, height)
             strip = np.ascontiguousarray(fields[None, :, first : last + 2 * margin], np.float32)
-            result[:, first:last] = np.moveaxis(self._network(latents, fields=strip), 1, -1)
-        return np.clip(result, 0, 1, out=result)
+            np.clip(np.moveaxis(self._network(latents, fields=strip), 1, -1), 0, 1, out=result[:, first:last])
+        progress(1.0)
+        return result
 
     def _working_memory(self, height: int, width: int) -> int:
         large = height * width > self._LARGE
@@ -301,7 +308,7 @@ def load_model(
     content = read_file(info, name)
     loader = _load_torch if backend == "torch" else _load_onnx
     if info.architecture == "sheet":
-        return SheetModel(info, loader(info, content, threads), _read_tile(info))
+        return SheetModel(info, loader(info, content, threads), _read_tile(info), threads)
     return TextureModel(info, loader(info, content, threads))
 
 
@@ -312,14 +319,18 @@ def check_name(name: str) -> str:
     return name
 
 
-def verify(folder: str | os.PathLike[str]) -> ModelInfo:
+def verify(folder: str | os.PathLike[str], progress: Progress = ignore) -> ModelInfo:
     """Check a bundle's description and every file's checksum.
+
+    Args:
+        progress: is told the share done; what it raises ends the work.
 
     Raises:
         WashiError: what is wrong, in one sentence.
     """
     info = read_info(folder)
-    for name in info.files:
+    for number, name in enumerate(info.files):
+        progress(number / len(info.files))
         read_file(info, name)
     return info
 
@@ -643,10 +654,10 @@ def install_bundle(source: str | os.PathLike[str], into: str | os.PathLike[str],
         raise cannot_write(target, error) from error
     try:
         if origin.is_dir():
-            _take(origin, temporary, lambda name: (origin / name).open("rb"), progress)
+            _take(origin, temporary, lambda name: (origin / name).open("rb"), part(progress, 0, 0.5))
         else:
-            _take_from_zip(origin, temporary, progress)
-        info = verify(temporary)
+            _take_from_zip(origin, temporary, part(progress, 0, 0.5))
+        info = verify(temporary, part(progress, 0.5, 1))
         os.chmod(temporary, 0o755)  # noqa: S103 - mkdtemp gives 0700; a model is for everyone on the machine
         _replace_folder(temporary, target / info.name)
     except OSError as error:

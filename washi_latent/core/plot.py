@@ -68,8 +68,8 @@ def similarity_plot(sequence: TextureSequence, edge: int = 512) -> Array:
 
 
 def _lowest(sequence: TextureSequence) -> tuple[float, int]:
-    """Where the axis of similarities starts, and decimals of its numbers: subtle sequences fill it, too."""
-    span = max(1 - float(sequence.similarities.min()), 1e-4) * 1.02
+    """Where the axis of similarities starts, and decimals of its numbers: subtle sequences fill it, too, as far as there is room for them."""
+    span = max(1 - float(sequence.similarities.min()), 2e-3) * 1.02
     digit = 10.0 ** np.floor(np.log10(span))
     span = float(next(step * digit for step in (1, 2, 4, 6, 8, 10) if step * digit >= span))
     return 1 - span, max(2, 1 - int(np.floor(np.log10(span / 4))))

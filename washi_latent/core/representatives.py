@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import WashiError
+from .progress import Progress, ignore, part
 
 Method = Literal["coverage", "medoids", "paper", "random"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -44,7 +45,9 @@ class Representatives:
         return np.concatenate([[own], others[others != own]])
 
 
-def choose_representatives(similarity: ArrayLike, count: int, method: Method = "coverage", rng: np.random.Generator | None = None) -> Representatives:
+def choose_representatives(
+    similarity: ArrayLike, count: int, method: Method = "coverage", rng: np.random.Generator | None = None, progress: Progress = ignore
+) -> Representatives:
     """Choose textures that stand for all.
 
     Args:
@@ -53,6 +56,7 @@ def choose_representatives(similarity: ArrayLike, count: int, method: Method = "
         method: "coverage" (greedy facility location), "medoids" (that, improved by swaps), "paper" (PCA and k-means of SSIM
             vectors), "random".
         rng: for "paper" and "random"; None: a fixed seed.
+        progress: is told the share done, 0 to 1; what it raises ends the work.
 
     Returns:
         `Representatives`.
@@ -63,7 +67,8 @@ def choose_representatives(similarity: ArrayLike, count: int, method: Method = "
     matrix = np.asarray(similarity, np.float64)
     _check(matrix, count, method)
     random = rng if rng is not None else np.random.default_rng(0)
-    different, message = distinct(matrix, count)
+    different, message = distinct(matrix, count, part(progress, 0, 0.3))
+    progress(0.3)
     wanted = min(count, len(different))
     if method == "paper":
         indices, labels = _paper(matrix, wanted, random)
@@ -71,9 +76,9 @@ def choose_representatives(similarity: ArrayLike, count: int, method: Method = "
     if method == "random":
         indices = np.asarray(random.permutation(different)[:wanted], np.intp)
         return Representatives(indices, _labels(matrix, indices), message)
-    indices = _greedy(matrix, wanted)
+    indices = _greedy(matrix, wanted, part(progress, 0.3, 0.6))
     if method == "medoids":
-        indices = _swap(matrix, indices)
+        indices = _swap(matrix, indices, part(progress, 0.6, 1))
     return Representatives(indices, _labels(matrix, indices), message)
 
 
@@ -95,22 +100,26 @@ def _check(matrix: NDArray[np.float64], count: int, method: str) -> None:
         raise WashiError("similarities hold values that are not numbers: check the textures")
 
 
-def distinct(similarity: ArrayLike, count: int) -> tuple[NDArray[np.intp], str | None]:
+def distinct(similarity: ArrayLike, count: int, progress: Progress = ignore) -> tuple[NDArray[np.intp], str | None]:
     """Indices of textures that differ from every one before, rows of (N, M) that don't repeat; and a message if they are fewer than `count`."""
     matrix, kept = np.asarray(similarity, np.float64), list[int]()
     for i, row in enumerate(matrix):
-        same = np.abs(matrix[kept] - row).max(1) < 1 - SAME if kept else np.zeros(0, bool)
-        if not same.any():
+        progress(i / len(matrix))
+        # Rows that repeat are alike where this one is largest, at itself where all are compared: few others are, and whole rows are long.
+        where = int(row.argmax())
+        alike = [k for k, near in zip(kept, np.abs(matrix[kept, where] - row[where]) < 1 - SAME, strict=True) if near]
+        if not (np.abs(matrix[alike] - row).max(1) < 1 - SAME).any():
             kept.append(i)
     few = len(kept) < count
     message = f"only {len(kept)} of {len(matrix)} textures differ: {len(kept)} shown instead of {count}" if few else None
     return np.asarray(kept, np.intp), message
 
 
-def _greedy(matrix: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+def _greedy(matrix: NDArray[np.float64], count: int, progress: Progress) -> NDArray[np.intp]:
     chosen: list[int] = []
     best = np.full(len(matrix), -np.inf)
-    for _ in range(count):
+    for number in range(count):
+        progress(number / count)
         gain = np.maximum(matrix, best[:, None]).sum(0)
         gain[chosen] = -np.inf
         chosen.append(int(gain.argmax()))
@@ -118,13 +127,14 @@ def _greedy(matrix: NDArray[np.float64], count: int) -> NDArray[np.intp]:
     return np.asarray(chosen, np.intp)
 
 
-def _swap(matrix: NDArray[np.float64], indices: NDArray[np.intp]) -> NDArray[np.intp]:
+def _swap(matrix: NDArray[np.float64], indices: NDArray[np.intp], progress: Progress) -> NDArray[np.intp]:
     """Exchange a representative for another texture while that raises coverage (PAM's swap phase)."""
     chosen = list(indices)
     improved = True
     while improved:
         improved = False
         for position in range(len(chosen)):
+            progress(position / len(chosen))
             rest = np.delete(np.asarray(chosen), position)
             floor = matrix[:, rest].max(1) if len(rest) else np.full(len(matrix), -np.inf)
             totals = np.maximum(matrix, floor[:, None]).sum(0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, cast
 
@@ -40,6 +40,8 @@ COMPARED_EDGE = 64
 
 MAX_SAMPLES = 4096
 ALL_PAIRS, REFERENCES = 200, 32
+_ROWS = 512
+"""Rows of a large matrix that are made at a time."""
 
 
 class Model(Protocol):
@@ -294,9 +296,8 @@ class Search:
         if settings.method == "preference":
             return self._look_for_preference(latents, rng, progress)
         images = self.model.generate(latents, self._edge(), self.state.noise_seed, part(progress, 0, 0.8))
-        similarity = similarities(compared(images), self.threads)
-        progress(0.95)
-        chosen = choose_representatives(similarity, settings.representatives, settings.method, rng)
+        similarity = similarities(in_pieces(compared, images, part(progress, 0.8, 0.82)), self.threads, part(progress, 0.82, 0.95))
+        chosen = choose_representatives(similarity, settings.representatives, settings.method, rng, part(progress, 0.95, 1))
         return Candidates(latents, images, similarity, chosen, index, draw)
 
     def _look_for_preference(self, latents: Latents, rng: np.random.Generator, progress: Progress) -> Candidates:
@@ -306,11 +307,12 @@ class Search:
         # Where the search stands is compared too, once a texture was chosen: it is made with the others.
         stands = state.node.parent >= 0 or any(state.node.center)
         wide = np.concatenate([latents, [state.node.center]]) if stands else latents
-        pictures = self.model.generate(wide, self._edge(), state.noise_seed, part(progress, 0.3, 0.9))
-        features, images = self._features(pictures), pictures[: len(latents)]
-        similarity = similarities(compared(images), self.threads)
+        pictures = self.model.generate(wide, self._edge(), state.noise_seed, part(progress, 0.3, 0.85))
+        features, images = in_pieces(self._features, pictures, part(progress, 0.85, 0.88)), pictures[: len(latents)]
+        similarity = similarities(in_pieces(compared, images, part(progress, 0.88, 0.9)), self.threads, part(progress, 0.9, 0.97))
         here = features[-1] if stands else None
-        different, message = distinct(similarity, wanted)
+        different, message = distinct(similarity, wanted, part(progress, 0.97, 0.99))
+        progress(0.99)
         points = space(features[: len(latents)])
         useful = most_useful(points[different], self._wishes(space, here, rng), min(wanted, len(different)), None if here is None else space(here))
         indices = different[useful]
@@ -553,7 +555,16 @@ def compared(images: ArrayLike) -> Array:
     return part.reshape(len(part), kept // 2, 2, kept // 2, 2, part.shape[-1]).mean((2, 4))
 
 
-def similarities(pictures: ArrayLike, threads: int | None = None) -> Array:
+def in_pieces(measure: Callable[[Array], Array], images: Array, progress: Progress = ignore, few: int = 64) -> Array:
+    """What is measured of each picture (N, H, W, C) alone, of a few at a time: work can be ended in between, and needs less room."""
+    parts = []
+    for first in range(0, len(images), few):
+        progress(first / len(images))
+        parts.append(measure(images[first : first + few]))
+    return np.concatenate(parts)
+
+
+def similarities(pictures: ArrayLike, threads: int | None = None, progress: Progress = ignore) -> Array:
     """(N, N) MSSIM of pictures (N, H, W, C); of more than `ALL_PAIRS` an estimate whose time grows with N, not with its square.
 
     The estimate compares SSIM vectors (Satoh, section 3) to `REFERENCES` pictures, which farthest-first traversal of the texture
@@ -561,18 +572,22 @@ def similarities(pictures: ArrayLike, threads: int | None = None) -> Array:
     """
     array = np.asarray(pictures, np.float32)
     if len(array) <= ALL_PAIRS:
-        return mssim_matrix(array, threads=threads)
-    points = FeatureSpace.of(texture_features(array)).points
+        return mssim_matrix(array, threads=threads, progress=progress)
+    points = FeatureSpace.of(in_pieces(texture_features, array, part(progress, 0, 0.2))).points
     chosen, distance = [0], np.linalg.norm(points - points[0], axis=1)
     while len(chosen) < REFERENCES:
         chosen.append(int(distance.argmax()))
         distance = np.minimum(distance, np.linalg.norm(points - points[chosen[-1]], axis=1))
-    vectors = mssim_matrix(array, array[chosen], threads).astype(np.float64)
+    vectors = mssim_matrix(array, array[chosen], threads, part(progress, 0.2, 0.9)).astype(np.float64)
     squares = (vectors**2).sum(1)
-    apart = np.maximum(squares[:, None] + squares - 2 * vectors @ vectors.T, 0) / REFERENCES
-    result = 1 - np.sqrt(apart)
+    result = np.empty((len(vectors), len(vectors)), np.float32)
+    for first in range(0, len(vectors), _ROWS):
+        progress(0.9 + 0.1 * first / len(vectors))
+        rows = slice(first, first + _ROWS)
+        apart = np.maximum(squares[rows, None] + squares - 2 * vectors[rows] @ vectors.T, 0) / REFERENCES
+        result[rows] = 1 - np.sqrt(apart)
     np.fill_diagonal(result, 1)
-    return result.astype(np.float32)
+    return result
 
 
 def rank_by_picture(images: ArrayLike, target: ArrayLike) -> NDArray[np.intp]:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import WashiError
 from .images import write_atomically
+from .progress import Progress, ignore, part
 from .search import Model, compared
 from .similarity import mssim_matrix
 
@@ -123,7 +124,8 @@ def interpolate(
     tolerance: float = 0.003,
     size: int | None = None,
     seed: int = 0,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = ignore,
+    threads: int | None = None,
 ) -> TextureSequence:
     """Interpolate textures between two latents.
 
@@ -137,7 +139,8 @@ def interpolate(
         reference: latent of the reference texture; None: the start of each part.
         tolerance: how near to its target a texture's MSSIM must come, at most.
         size, seed: as `TextureModel.generate`.
-        progress: called with the done part, 0 to 1.
+        progress: is told the share done, 0 to 1, often; what it raises ends the work.
+        threads: for the similarity; None: all cores.
 
     Returns:
         `TextureSequence` of (count + 1) * parts + 1 textures.
@@ -155,11 +158,12 @@ def interpolate(
     given = None if reference is None else _point(reference, model.latent_dim)
     parts: list[_Part] = []
     for i, (a, b) in enumerate(zip(points, points[1:], strict=False)):
-        line = _Line(model, _way(a, b, path), given if given is not None else a, size, seed)
+        done = i / (len(points) - 1)
+        line = _Line(model, _way(a, b, path), given if given is not None else a, size, seed, part(progress, done, done), threads)
         parts.append(_spread(line, count, spacing, tolerance))
-        if progress:
-            progress((i + 1) / (len(points) - 1))
-    return _joined(parts, model, spacing, path, size, seed)
+    sequence = _joined(parts, model, spacing, path, size, seed)
+    progress(1.0)
+    return sequence
 
 
 def slerp(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> Vector:
@@ -185,33 +189,41 @@ def slerp(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> Vector:
 class _Line:
     """A way through latent space, and the pictures along it; remembers what it made."""
 
-    def __init__(self, model: Model, way: Callable[[Vector], Vector], reference: Vector, size: int | None, seed: int) -> None:
-        self.model, self.way, self.size, self.seed = model, way, size, seed
+    def __init__(
+        self, model: Model, way: Callable[[Vector], Vector], reference: Vector, size: int | None, seed: int, progress: Progress, threads: int | None
+    ) -> None:
+        self.model, self.way, self.size, self.seed, self.progress, self.threads = model, way, size, seed, progress, threads
         self._known: dict[float, Array] = {}
-        self.reference = compared(model.generate(reference, size, seed))
+        self.reference = compared(model.generate(reference, size, seed, progress))
         self.evaluations = 1
 
     def pictures(self, positions: Vector) -> Array:
         """Compared pictures (N, h, w) at positions in [0, 1]."""
         missing = [float(t) for t in dict.fromkeys(positions.tolist()) if t not in self._known]
         if missing:
-            made = compared(self.model.generate(self.way(np.asarray(missing)), self.size, self.seed))
+            made = compared(self.model.generate(self.way(np.asarray(missing)), self.size, self.seed, self.progress))
             self._known.update(zip(missing, made, strict=True))
             self.evaluations += len(missing)
         return np.stack([self._known[float(t)] for t in positions])
 
     def similarity(self, positions: Vector) -> Vector:
         """MSSIM to the reference at positions."""
-        return mssim_matrix(self.pictures(positions), self.reference)[:, 0].astype(np.float64)
+        return self._mssim(self.pictures(positions), self.reference)[:, 0]
 
     def differences(self, positions: Vector) -> Vector:
         """(N, N) 1 - MSSIM of all pairs."""
-        return 1 - mssim_matrix(self.pictures(positions)).astype(np.float64)
+        return 1 - self._mssim(self.pictures(positions))
 
     def steps(self, positions: Vector) -> Vector:
         """1 - MSSIM of neighbours."""
-        pictures = self.pictures(positions)
-        return np.array([1 - float(mssim_matrix(a[None], b[None])[0, 0]) for a, b in zip(pictures, pictures[1:], strict=False)])
+        return self.neighbours(self.pictures(positions))
+
+    def neighbours(self, pictures: Array) -> Vector:
+        """(N - 1,) 1 - MSSIM of each picture to the next."""
+        return np.array([1 - self._mssim(a[None], b[None])[0, 0] for a, b in zip(pictures, pictures[1:], strict=False)])
+
+    def _mssim(self, pictures: Array, references: Array | None = None) -> Vector:
+        return mssim_matrix(pictures, references, self.threads, self.progress).astype(np.float64)
 
 
 @dataclass
@@ -378,20 +390,23 @@ def _joined(parts: list[_Part], model: Model, spacing: Spacing, path: Path, size
     status: list[str] = []
     similarities: list[float] = []
     keys = [0]
-    for i, part in enumerate(parts):
+    for i, one in enumerate(parts):
         inner = slice(0 if i == 0 else 1, None)
-        latents.append(part.line.way(part.positions[inner]))
-        positions += ((part.positions[inner] + i) / count).tolist()
-        targets += part.targets[inner].tolist()
-        half += part.half_width[inner].tolist()
-        status += part.status[inner]
-        similarities += part.line.similarity(part.positions[inner]).tolist()
+        latents.append(one.line.way(one.positions[inner]))
+        positions += ((one.positions[inner] + i) / count).tolist()
+        targets += one.targets[inner].tolist()
+        half += one.half_width[inner].tolist()
+        status += one.status[inner]
+        similarities += one.line.similarity(one.positions[inner]).tolist()
         keys.append(len(positions) - 1)
     points = np.concatenate(latents)
-    images = model.generate(points, size, seed)
+    line = parts[-1].line
+    images = model.generate(points, size, seed, line.progress)
     measured, wanted = np.asarray(similarities), np.asarray(targets)
     residuals = np.where(np.isnan(wanted), 0.0, measured - wanted)
-    metrics = _measure(images, measured, residuals, status, max(p.hidden_rise for p in parts), sum(p.line.evaluations for p in parts), keys)
+    metrics = _measure(
+        line.neighbours(compared(images)), measured, residuals, status, max(p.hidden_rise for p in parts), sum(p.line.evaluations for p in parts), keys
+    )
     messages = [p.message for p in parts if p.message]
     if metrics.flagged and not messages:
         messages = [f"{metrics.flagged} of {len(status)} textures lie outside their similarity interval: their similarity jumps there"]
@@ -412,9 +427,7 @@ def _joined(parts: list[_Part], model: Model, spacing: Spacing, path: Path, size
     )
 
 
-def _measure(images: Array, similarities: Vector, residuals: Vector, status: list[str], rise: float, evaluations: int, keys: list[int]) -> SequenceMetrics:
-    pictures = compared(images)
-    neighbours = np.array([1 - float(mssim_matrix(a[None], b[None])[0, 0]) for a, b in zip(pictures, pictures[1:], strict=False)])
+def _measure(neighbours: Vector, similarities: Vector, residuals: Vector, status: list[str], rise: float, evaluations: int, keys: list[int]) -> SequenceMetrics:
     to_reference = np.abs(np.concatenate([np.diff(similarities[a : b + 1]) for a, b in zip(keys, keys[1:], strict=False)]))
     return SequenceMetrics(
         _ratio(to_reference), _ratio(neighbours), float(neighbours.max()), float(np.abs(residuals).max()), rise, sum(s != "ok" for s in status), evaluations
@@ -422,7 +435,7 @@ def _measure(images: Array, similarities: Vector, residuals: Vector, status: lis
 
 
 def _ratio(steps: Vector) -> float:
-    return float(steps.max() / max(steps.min(), 1e-9))
+    return float(max(steps.max(), 1e-9) / max(steps.min(), 1e-9))
 
 
 def _way(a: Vector, b: Vector, path: Path) -> Callable[[Vector], Vector]:

@@ -6,6 +6,7 @@ five, however many textures there are. A numbered row is what a film of textures
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from .errors import WashiError
-from .images import make_folder, write_atomically
-from .progress import Progress, ignore
+from .images import make_folder, save_png, write_atomically
+from .progress import Progress, ignore, part
 
 Files = Mapping[str, Path]
 """Path by map, of one texture."""
@@ -60,12 +61,14 @@ def write_atlas(textures: Sequence[Files], folder: str | os.PathLike[str], name:
     rows = -(-len(textures) // columns)
     target, files, shape = make_folder(folder), {}, (0, 0)
     for number, key in enumerate(keys):
-        pictures = []
+        share, pictures = part(progress, number / len(keys), (number + 1) / len(keys)), []
         for i, texture in enumerate(textures):
-            progress((number + i / len(textures)) / len(keys))
+            share(0.4 * i / len(textures))
             pictures.append(_read(texture[key]))
             shape = _fitting(pictures, texture[key], columns, rows)
-        files[key] = _write(target / f"{name}_{key}.png", _together(pictures, columns, rows))
+        whole = _together(pictures, columns, rows, part(share, 0.4, 0.6))
+        # Little compression: it is packed or thrown away soon.
+        files[key] = save_png(target / f"{name}_{key}.png", whole, 1, part(share, 0.6, 1))
     height, width = (edge + 2 * _BORDER for edge in shape)
     return Atlas(files, len(textures), columns, rows, _BORDER / width, _BORDER / height)
 
@@ -96,20 +99,16 @@ def _fitting(pictures: Sequence[NDArray[np.generic]], path: Path, columns: int, 
     return height, width
 
 
-def _together(pictures: Sequence[NDArray[np.generic]], columns: int, rows: int) -> NDArray[np.generic]:
+def _together(pictures: Sequence[NDArray[np.generic]], columns: int, rows: int, progress: Progress) -> NDArray[np.generic]:
     around = [(_BORDER, _BORDER)] * 2 + [(0, 0)] * (pictures[0].ndim - 2)
     height, width = (edge + 2 * _BORDER for edge in pictures[0].shape[:2])
     whole = np.zeros((rows * height, columns * width, *pictures[0].shape[2:]), pictures[0].dtype)
     for i, picture in enumerate(pictures):
+        progress(i / len(pictures))
         row, column = divmod(i, columns)
         top = (rows - 1 - row) * height
         whole[top : top + height, column * width : (column + 1) * width] = np.pad(picture, around, mode="wrap")
     return whole
-
-
-def _write(path: Path, whole: NDArray[np.generic]) -> Path:
-    # Little compression: it is packed or thrown away soon.
-    return write_atomically(path, lambda file: Image.fromarray(whole).save(file, "PNG", compress_level=1))
 
 
 def number_files(textures: Sequence[Files], folder: str | os.PathLike[str], name: str, progress: Progress = ignore) -> dict[str, Path]:
@@ -124,22 +123,37 @@ def number_files(textures: Sequence[Files], folder: str | os.PathLike[str], name
         WashiError: no textures, different maps, files that can't be read or written.
     """
     keys = _maps(textures)
-    place = make_folder(Path(folder) / f"{name}-{_checksum(textures, keys)}")
+    checksum = _checksum(textures, keys, part(progress, 0, 0.3))
+    place, made = make_folder(Path(folder) / f"{name}-{checksum}"), list[Path]()
     first: dict[str, Path] = {}
-    for i, texture in enumerate(textures):
-        progress(i / len(textures))
-        for key in keys:
-            target = place / f"{name}_{key}_{i + 1:04d}{texture[key].suffix}"
-            if not target.exists():
-                _copy(_bytes(texture[key]), target)
-            first.setdefault(key, target)
+    try:
+        for i, texture in enumerate(textures):
+            for number, key in enumerate(keys):
+                progress(0.3 + 0.7 * (i + number / len(keys)) / len(textures))
+                target = place / f"{name}_{key}_{i + 1:04d}{texture[key].suffix}"
+                if not target.exists():
+                    made.append(target)
+                    _copy(_bytes(texture[key]), target)
+                first.setdefault(key, target)
+    except BaseException:
+        _remove(made, place)
+        raise
     return first
 
 
-def _checksum(textures: Sequence[Files], keys: Sequence[str]) -> str:
+def _remove(files: Sequence[Path], folder: Path) -> None:
+    """Leave nothing of a row that was not finished."""
+    for file in files:
+        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # others lie there
+        folder.rmdir()
+
+
+def _checksum(textures: Sequence[Files], keys: Sequence[str], progress: Progress) -> str:
     whole = hashlib.sha256()
-    for texture in textures:
-        for key in keys:
+    for i, texture in enumerate(textures):
+        for number, key in enumerate(keys):
+            progress((i + number / len(keys)) / len(textures))
             whole.update(hashlib.sha256(_bytes(texture[key])).digest())
     return whole.hexdigest()[:8]
 

@@ -7,10 +7,9 @@ K2 .03, population covariance, valid windows only. It equals scikit-image's `str
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -19,7 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import WashiError
-from .threads import cores
+from .progress import Progress, ignore, part
+from .threads import Ask, cores, together
 
 Array = NDArray[np.float32]
 
@@ -49,7 +49,7 @@ def mssim(a: ArrayLike, b: ArrayLike) -> float:
     return float(mssim_matrix(first[None], second[None])[0, 0])
 
 
-def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, threads: int | None = None) -> Array:
+def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, threads: int | None = None, progress: Progress = ignore) -> Array:
     """MSSIM of every picture to every reference.
 
     Means and variances are computed once a picture in float64, products in blocks of 16 pictures by ONNX Runtime.
@@ -59,6 +59,7 @@ def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, threads
         references: (M, H, W[, C]); None: all pairs of `images` (symmetric, ones on the diagonal).
         threads: None: as many as this process has cores. The result is the same, bit for bit.
             Memory: five planes a picture, and one block of 16 pictures a thread.
+        progress: is told the share done, 0 to 1; what it raises ends the work.
 
     Returns:
         (N, M) float32, -1 to 1.
@@ -72,13 +73,15 @@ def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, threads
         raise WashiError(f"pictures of {_size(planes)} can't be compared with references of {_size(others)}: bring them to one size first")
     threads = threads or cores()
     total = np.zeros((len(planes), len(planes if others is None else others)), np.float64)
-    for channel in range(planes.shape[1]):
-        with _one_blas_thread(), ThreadPoolExecutor(threads) as pool:
-            ours = _Moments(planes[:, channel], pool)
-            theirs = None if others is None else _Moments(others[:, channel], pool)
-            total += _channel_matrix(ours, theirs, pool, threads)
+    channels = planes.shape[1]
+    for channel in range(channels):
+        share = part(progress, channel / channels, (channel + 1) / channels)
+        with _one_blas_thread():
+            ours = _Moments(planes[:, channel], threads, part(share, 0, 0.2))
+            theirs = None if others is None else _Moments(others[:, channel], threads, part(share, 0.2, 0.3))
+            total += _channel_matrix(ours, theirs, threads, part(share, 0.3, 1))
     # Rounding may lead beyond 1, which no similarity is.
-    return np.clip(total / planes.shape[1], -1, 1).astype(np.float32)
+    return np.clip(total / channels, -1, 1).astype(np.float32)
 
 
 def ssim_vectors(images: ArrayLike, references: ArrayLike | None = None) -> Array:
@@ -153,15 +156,14 @@ class _Moments:
 
     NAMES = ("centered", "mean", "luminance", "luminance_square", "variance")
 
-    def __init__(self, pictures: NDArray[Any], pool: ThreadPoolExecutor) -> None:
+    def __init__(self, pictures: NDArray[Any], threads: int, progress: Progress) -> None:
         count, height, width = pictures.shape
         inner = (count, height - WINDOW + 1, width - WINDOW + 1)
         self.centered = np.empty(pictures.shape, np.float32)
         self.mean, self.luminance, self.luminance_square, self.variance = (np.empty(inner, np.float32) for _ in range(4))
-        for done in [pool.submit(self._fill, pictures, slice(i, i + 4)) for i in range(0, count, 4)]:
-            done.result()
+        together([partial(self._fill, pictures, slice(i, i + 4)) for i in range(0, count, 4)], threads, progress)
 
-    def _fill(self, pictures: NDArray[Any], part: slice) -> None:
+    def _fill(self, pictures: NDArray[Any], part: slice, _ask: Ask) -> None:
         some = np.asarray(pictures[part], np.float64)
         # A variance is what is left of two nearly equal numbers: take the level away first, and float32 is enough.
         level = some.mean((1, 2), keepdims=True)
@@ -203,27 +205,30 @@ def _filtered(stack: NDArray[np.float64]) -> NDArray[np.float64]:
     return _band(height) @ lines.reshape(count, height, -1)
 
 
-def _channel_matrix(ours: _Moments, theirs: _Moments | None, pool: ThreadPoolExecutor, threads: int) -> NDArray[np.float64]:
+def _channel_matrix(ours: _Moments, theirs: _Moments | None, threads: int, progress: Progress) -> NDArray[np.float64]:
     other = ours if theirs is None else theirs
     result = np.ones((len(ours), len(other)))
     lanes, session = other.padded(), _session()
     rows = iter(range(len(ours)))
-    taking = Lock()
+    taking, taken = Lock(), [0]
 
-    def fill() -> None:
+    def fill(ask: Ask) -> None:
         while True:
+            ask()
             with taking:
                 i = next(rows, None)
+                taken[0] += 1
             if i is None:
                 return
             one = ours.one(i)
             for end in range(len(other), i + 1 if theirs is None else 0, -LANES):
+                ask()
                 first = max(end - LANES, 0)
                 values = session.run(None, {**one, **lanes.some(slice(first, first + LANES))})[0][0]
                 result[i, first:end] = values[: end - first]
 
-    for done in [pool.submit(fill) for _ in range(threads)]:
-        done.result()
+    # Threads end together: what tells the share are the rows that are taken.
+    together([fill] * min(threads, len(ours)), threads, lambda _: progress(min(1.0, taken[0] / len(ours))))
     if theirs is None:
         below = np.tril_indices(len(ours), -1)
         result[below] = result.T[below]
