@@ -8,6 +8,7 @@ of panels compares. Both figures are always measured and reported.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -307,20 +308,26 @@ def _even(line: _Line, count: int, turns: int = 12, wanted: float = 1.04) -> tup
 
     A way through latent space can be all but still for long and then change within a thousandth of itself. So it is first
     walked finely enough to see every change; on that map equal steps are found; and what the map's grid leaves is
-    corrected by measuring the steps themselves.
+    corrected by measuring the steps themselves. All of it with the roots of differences: 1 - MSSIM grows with the square of a
+    small change, so that its root is what adds up along a way.
     """
-    grid, differences = _fine_grid(line, count)
-    if np.diag(differences, 1).max() < 1e-6:
+    grid, roots = _fine_grid(line, count)
+    if np.diag(roots, 1).max() < 1e-3:
         return np.linspace(0, 1, count + 2), "the ends look the same: the textures are spaced by their latents"
-    positions = _equal_steps(grid, differences, count)[0]
-    best, best_steps, power = positions, np.maximum(line.steps(positions), 1e-9), 1.0
+    positions, step = _equal_steps(grid, roots, count)
+    best, best_steps, power = positions, _roots(line.steps(positions)), 1.0
+    # Where a way turns back on itself there may be no equal steps from one end on: then the least uneven ones of the map.
+    nearest = _least_uneven(roots, count, step)
+    uneven = roots[nearest[:-1], nearest[1:]]
+    if uneven.max() * best_steps.min() < best_steps.max() * uneven.min():
+        best, best_steps = grid[nearest], _roots(uneven**2)
     for _ in range(turns):
         if best_steps.max() <= wanted * best_steps.min():
             break
         # A step grows about in proportion to its width: narrow the wide ones, widen the narrow.
         widths = np.diff(best) * (best_steps.mean() / best_steps) ** power
         positions = np.concatenate([[0.0], np.cumsum(widths)[:-1] / widths.sum(), [1.0]])
-        steps = np.maximum(line.steps(positions), 1e-9)
+        steps = _roots(line.steps(positions))
         if steps.max() / steps.min() < best_steps.max() / best_steps.min():
             best, best_steps = positions, steps
         else:
@@ -328,17 +335,46 @@ def _even(line: _Line, count: int, turns: int = 12, wanted: float = 1.04) -> tup
     return best, None
 
 
+def _roots(differences: Vector) -> Vector:
+    return np.sqrt(np.maximum(differences, 1e-9))
+
+
 def _fine_grid(line: _Line, count: int, most: int = 240) -> tuple[Vector, Vector]:
-    """Positions so near to one another that a step of the sequence spans several of them, wherever the way changes; and their differences (K, K)."""
+    """Positions so near to one another that a step of the sequence spans several of them, wherever the way changes; and the roots of
+    their differences (K, K)."""
     grid = np.linspace(0, 1, 2 * count + 3)
     while True:
-        differences = line.differences(grid)
-        step = _equal_steps(grid, differences, count)[1]
-        wide = np.flatnonzero((np.diag(differences, 1) > step / 3) & (np.diff(grid) > 1e-7))
+        roots = np.sqrt(np.maximum(line.differences(grid), 0))
+        step = _equal_steps(grid, roots, count)[1]
+        wide = np.flatnonzero((np.diag(roots, 1) > step / 3) & (np.diff(grid) > 1e-7))
         if not len(wide) or len(grid) >= most:
-            return grid, differences
+            return grid, roots
         middle = (grid[wide] + grid[wide + 1]) / 2
         grid = np.sort(np.concatenate([grid, middle[: most - len(grid)]]))
+
+
+def _least_uneven(roots: Vector, count: int, step: float) -> NDArray[np.intp]:
+    """Which of a map's positions, first and last among them, differ least unequally from one to the next: (count + 2,) increasing.
+
+    For one wanted step after another, dynamic programming finds the positions whose steps stray least from it.
+    """
+    later = np.triu(np.ones_like(roots, bool), 1)
+    best, least = np.arange(count + 2), math.inf
+    for wanted in step * np.linspace(0.6, 1.6, 21):
+        cost = np.where(later, (roots - wanted) ** 2, np.inf)
+        total, came = cost[0], []
+        for _ in range(count):
+            through = total[:, None] + cost
+            came.append(through.argmin(0))
+            total = through.min(0)
+        way = [len(roots) - 1]
+        for before in reversed(came):
+            way.append(int(before[way[-1]]))
+        places = np.array([0, *reversed(way)], np.intp)
+        steps = roots[places[:-1], places[1:]]
+        if (uneven := float(steps.max() / max(steps.min(), 1e-9))) < least:
+            best, least = places, uneven
+    return best
 
 
 def _equal_steps(grid: Vector, differences: NDArray[np.float64], count: int) -> tuple[Vector, float]:
