@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from washi_latent.core import TextureModel, WashiError, interpolate, mssim, slerp
+from washi_latent.core.sequence import _even
 
 
 def pairs(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -65,6 +66,40 @@ def test_even_spacing_finds_a_change_within_a_thousandth_of_the_way(model: Textu
     sequence = interpolate(Leap(model), start, end, 10, "even", "lerp")
     assert (np.diff(sequence.positions) > 0).all()
     assert sequence.metrics.neighbour_step_ratio <= 1.3
+
+
+class Curve:
+    """Stands in for a way through latent space: a smooth curve of points, some of which turn back on themselves."""
+
+    def __init__(self, seed: int) -> None:
+        self.waves = np.arange(1, 7)
+        self.weights = np.random.default_rng(seed).normal(size=(6, 2, 3)) / self.waves[:, None, None]
+
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        angles = np.pi * np.outer(positions, self.waves)
+        return np.cos(angles) @ self.weights[:, 0] + np.sin(angles) @ self.weights[:, 1]
+
+    def differences(self, positions: np.ndarray) -> np.ndarray:
+        points = self.at(positions)
+        return ((points[:, None] - points[None]) ** 2).sum(-1)
+
+    def steps(self, positions: np.ndarray) -> np.ndarray:
+        return np.diag(self.differences(positions), 1)
+
+
+@pytest.mark.parametrize("count", [3, 6, 14])
+def test_even_spacing_finds_its_way_round(count: int) -> None:
+    """Where a way turns back, the step after the next may have no place of its own: the whole row is spread anew."""
+    ratios = []
+    for seed in range(50):
+        curve = Curve(seed)
+        positions = _even(curve, count)[0]  # type: ignore[arg-type] - all that it asks of a line
+        assert (np.diff(positions) > 0).all()
+        assert positions[[0, -1]].tolist() == [0, 1]
+        steps = curve.steps(positions)
+        ratios.append(steps.max() / steps.min())
+    assert max(ratios) <= 1.6
+    assert np.quantile(ratios, 0.9) <= 1.25
 
 
 def test_ends_are_the_ends(model: TextureModel) -> None:

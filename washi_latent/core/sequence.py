@@ -341,7 +341,8 @@ def _roots(differences: Vector) -> Vector:
 
 def _fine_grid(line: _Line, count: int, most: int = 240) -> tuple[Vector, Vector]:
     """Positions so near to one another that a step of the sequence spans several of them, wherever the way changes; and the roots of
-    their differences (K, K)."""
+    their differences (K, K).
+    """
     grid = np.linspace(0, 1, 2 * count + 3)
     while True:
         roots = np.sqrt(np.maximum(line.differences(grid), 0))
