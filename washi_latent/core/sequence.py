@@ -330,9 +330,27 @@ def _even(line: _Line, count: int, turns: int = 12, wanted: float = 1.04) -> tup
         steps = _roots(line.steps(positions))
         if steps.max() / steps.min() < best_steps.max() / best_steps.min():
             best, best_steps = positions, steps
-        else:
+        elif power > 0.3:
             power *= 0.6  # it overshot: a smaller correction from the best so far
-    return best, None
+        else:
+            break
+    return _balanced(line, best, best_steps, turns, wanted), None
+
+
+def _balanced(line: _Line, positions: Vector, steps: Vector, turns: int, wanted: float) -> Vector:
+    """Positions each moved to where it lies evenly between its neighbours, for some turns: what widths alone can't even out."""
+    best, least = positions, steps.max() / steps.min()
+    for _ in range(turns):
+        if least <= wanted:
+            break
+        before, after = np.diff(positions)[:-1], np.diff(positions)[1:]
+        slow, fast = steps[:-1] / before, steps[1:] / after
+        shifted = positions[:-2] + (before + after) * fast / (slow + fast)
+        positions = np.concatenate([[0.0], (positions[1:-1] + shifted) / 2, [1.0]])
+        steps = _roots(line.steps(positions))
+        if (uneven := steps.max() / steps.min()) < least:
+            best, least = positions, uneven
+    return best
 
 
 def _roots(differences: Vector) -> Vector:

@@ -128,7 +128,7 @@ def _seam(model: TextureModel, sheets: int = 100) -> dict[str, float]:
 def _smooth(model: TextureModel, rng: np.random.Generator, pairs: int = 100) -> dict[str, float]:
     """Sequences of 16 textures along the shell: largest over median step (1 - MSSIM of neighbours)."""
     plain, even = [], []
-    for i in range(pairs):
+    for _ in range(pairs):
         ends = rng.normal(size=(2, model.latent_dim))
         ends *= model.info.prior_radius / np.linalg.norm(ends, axis=1, keepdims=True)
         pictures = compared(model.generate(slerp(*ends, np.linspace(0, 1, 16)), 128, seed=3))
