@@ -54,17 +54,19 @@ class Ours:
         for one in panels.CLASSES:
             if one.__name__.endswith("VIEW_3D"):
                 self._watch(one, "draw")
-        self._watch(jobs.WASHI_OT_job, "modal")
+        self._watch(jobs.Jobs, "poll")
+        self._watch(jobs.WASHI_OT_job, "_show")
         bpy.types.SpaceView3D.draw_handler_add(self._count, ("drawn",), "UI", "POST_PIXEL")
         bpy.types.SpaceView3D.draw_handler_add(self._count, ("scenes",), "WINDOW", "POST_PIXEL")
 
     def _watch(self, owner: Any, name: str) -> None:
         plain = getattr(owner, name)
 
-        def watched(*given: Any) -> Any:
+        # Blender gives a function as many values as it names.
+        def watched(one: Any, context: Any = None) -> Any:
             began = time.perf_counter()
             try:
-                return plain(*given)
+                return plain(one) if context is None else plain(one, context)
             finally:
                 self.longest = max(self.longest, (time.perf_counter() - began) * 1000)
 

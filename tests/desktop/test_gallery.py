@@ -58,7 +58,8 @@ def test_pointing_at_a_thumbnail_is_seen(walked: dict[str, Any]) -> None:
 def test_f_keeps_what_is_pointed_at(walked: dict[str, Any]) -> None:
     before, kept = walked["before"], walked["kept"]
     assert len(kept["favourites"]) == len(before["favourites"]) + 1
-    assert list(base64.b64decode(json.loads(kept["state"])["kept"])) == kept["latents"][0]
+    state = json.loads(kept["state"])
+    assert np.frombuffer(base64.b64decode(state["kept"]), state["numbers"]).tolist() == np.frombuffer(bytes(kept["latents"][0]), "<f8").tolist()
 
 
 def test_a_and_b_are_the_ends_of_the_sequence(walked: dict[str, Any]) -> None:

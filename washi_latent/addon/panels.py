@@ -100,7 +100,7 @@ def _sentence(layout: bpy.types.UILayout, text: str, context: bpy.types.Context,
     line, lines = "", []
     shown = translated(text)
     wide = any(ord(letter) > 0x2E80 for letter in shown)
-    for word in re.findall(r"[!-~]+|[^!-~]", shown) if wide else shown.split(" "):
+    for word in re.findall(r"[!-~]+|[^!-~][]):。、」]*", shown) if wide else shown.split(" "):
         glue = "" if wide or not line else " "
         if line and len(line) + len(glue) + len(word) > (letters * 0.6 if wide else letters):
             lines.append(line)

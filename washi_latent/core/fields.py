@@ -306,12 +306,15 @@ class _Drawing:
             warp = [self.half_noise(f"creases {size} {i}", size * 0.5, 0.5) * size * 0.07 for i in range(2)]
             count = max(4, round(self.area_mm2 / size**2))
             distance, index = self.nearest(rng.random((count, 2)) * self.edges, warp)
+            self.ask()
             gap = distance[..., 1] - distance[..., 0]
             # A fold between two facets has one strength from either side: a hash of the unordered pair.
             hashed = (index[..., 0] * index[..., 1] * 2654435761 + index.sum(-1) * 40503) % (1009 * 1013)
             strong = ((0.1 + 0.9 / 1009 * (hashed % 1009)) * (0.1 + 0.9 / 1013 * (hashed // 1009))).astype(np.float32)
+            self.ask()
             sign = np.where(index.sum(-1) % 3 == 0, np.float32(-0.6), np.float32(1))
             line += self.enlarge(np.exp(-gap / 0.16) * strong * weight)
+            self.ask()
             fold += self.enlarge((0.085 * np.exp(-gap / 0.28) * sign + 0.16 * np.exp(-gap / (size * 0.2))) * strong * weight)
         return [np.clip(line, 0, 1), fold]
 
@@ -391,8 +394,10 @@ class SplatPen:
     def take(self) -> Array:
         """(H, W) fibres over each pixel since the last call."""
         self._flush()
+        self._ask()
         result = self._sum.reshape(self.shape).astype(np.float32)
-        self._sum = np.zeros_like(self._sum)
+        self._ask()
+        self._sum[:] = 0
         return result
 
     def _flush(self) -> None:

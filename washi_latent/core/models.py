@@ -154,16 +154,21 @@ class TextureModel:
         points = check_latents(latents, self.latent_dim)
         height, width = self.check_size(size)
         self._check_memory(len(points), height, width)
-        result = np.empty((len(points), height, width, len(self.info.channels)), np.float32)
         batch = max(1, min(self._BATCH, self._AT_ONCE // (height * width)))
+        if len(points) <= batch:  # a large sheet is not copied
+            return self._finite(points, height, width, seed, progress)
+        result = np.empty((len(points), height, width, len(self.info.channels)), np.float32)
         for first in range(0, len(points), batch):
-            few = slice(first, first + batch)
-            share = part(progress, first / len(points), min(1.0, (first + batch) / len(points)))
-            result[few] = self._render(points[few], height, width, seed, share)
-            share(1.0)
-            if not np.isfinite(result[few]).all():
-                raise WashiError(f"the model {self.info.name} gave values that are not numbers: it is broken, use another")
+            few, share = slice(first, first + batch), part(progress, first / len(points), min(1.0, (first + batch) / len(points)))
+            result[few] = self._finite(points[few], height, width, seed, share)
         return result
+
+    def _finite(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> Array:
+        made = self._render(latents, height, width, seed, progress)
+        progress(1.0)
+        if not np.isfinite(made).all():
+            raise WashiError(f"the model {self.info.name} gave values that are not numbers: it is broken, use another")
+        return made
 
     def check_size(self, size: int | tuple[int, int] | None) -> tuple[int, int]:
         """The size as (height, width), or a `WashiError` if the model can't make it."""

@@ -18,4 +18,4 @@ def ignore(_: float) -> None:
 
 def part(progress: Progress, first: float, last: float) -> Progress:
     """Progress of a part of the work, from `first` to `last` of the whole."""
-    return lambda share: progress(first + (last - first) * share)
+    return lambda share: progress(first * (1 - share) + last * share)  # exact at both ends
