@@ -16,7 +16,7 @@ from washi_latent.cli import main as command
 from washi_latent.core import WashiError, load_model, write_png
 from washi_latent.core.images import rgb, write_json
 
-SEARCHES = (("first", 11, "3,2,2"), ("second", 2, "5,7,1"))
+SEARCHES = (("first", 11, "3,3,6"), ("second", 2, "3,0,1"))
 
 
 def main() -> int:
