@@ -350,7 +350,7 @@ REASONS = {
     "the checksum of {0} does not fit; it was damaged or altered": "{0} のチェックサムが合わない。壊れたか書き換えられている",
     "it was made for other fields than this version draws; update Washi Latent": "別のバージョン用に作られている。Washi Latent の更新が必要",
     "it lacks fibres.png": "fibres.png がない",
-    "its fibres.png is not two square gray tiles": "fibres.png が正方形の灰色タイル 2 枚になっていない",
+    "its fibres.png is not four square gray tiles": "fibres.png が正方形の灰色タイル 4 枚になっていない",
     "its fibres.png can't be read": "fibres.png を読み込めない",
     "its network keeps numbers in other files, which a bundle may not": "ネットワークの数値が別のファイルに置かれている",
     "its network can't be read by ONNX Runtime": "ONNX Runtime がネットワークを読み込めない",
