@@ -418,7 +418,8 @@ class SplatPen:
         for row, wy in ((top * width, weight * (1 - fy)), (bottom * width, weight * fy)):
             for column, wx in ((left, 1 - fx), (right, fx)):
                 self._ask()
-                self._sum += np.bincount(row + column, wx * wy, len(self._sum))
+                # Of a large sheet a batch meets few pixels: counting into all of them would take longer than adding.
+                np.add.at(self._sum, row + column, (wx * wy).astype(np.float64))
 
 
 def curves(
