@@ -25,10 +25,12 @@ SECONDS = 5.0
 
 
 class Heart:
-    """Beats while it is on; `pauses` are the times between beats, in milliseconds."""
+    """Beats while it is on; `pauses` are the times between beats, in milliseconds, `quiet` those of them in which Blender drew no region."""
 
-    def __init__(self) -> None:
+    def __init__(self, drawn: Callable[[], int]) -> None:
         self.pauses: list[float] = []
+        self.quiet: list[float] = []
+        self._drawn, self._before = drawn, drawn()
         self._last = time.perf_counter()
         self._registered = self._beat  # Blender knows it by identity, and each look-up makes another
         bpy.app.timers.register(self._registered)
@@ -36,7 +38,9 @@ class Heart:
     def _beat(self) -> float:
         now = time.perf_counter()
         self.pauses.append((now - self._last) * 1000)
-        self._last = now
+        if (drawn := self._drawn()) == self._before:
+            self.quiet.append(self.pauses[-1])
+        self._last, self._before = now, drawn
         return BEAT
 
     def stop(self) -> list[float]:
@@ -121,9 +125,9 @@ def walk(window: Window) -> Steps:
     def measure(what: str, during: Steps) -> Steps:
         yield 2.0
         ours.take()
-        heart = Heart()
+        heart = Heart(lambda: ours.drawn + ours.scenes)
         yield from during
-        measured.setdefault(what, []).append({"pauses": heart.stop(), **ours.take()})
+        measured.setdefault(what, []).append({"pauses": heart.stop(), "quiet": heart.quiet[1:], **ours.take()})
 
     def at_times(act: Callable[[int], None]) -> Steps:
         for number in range(int(SECONDS / OFTEN)):
