@@ -84,9 +84,8 @@ def normal_scores(values: NDArray[np.float64], rng: np.random.Generator) -> NDAr
     return np.asarray(norm.ppf((ranks + 0.5) / len(values)), np.float32)
 
 
-def quantile_functions(values: NDArray[np.float64], pairs: Pairs) -> NDArray[np.float32]:
-    """Values of `PaperFlow`'s quantile functions at its knots: (len(RECIPE) + 1, QUANTILES), smoothed over some hundredths of a deviation."""
-    knots = np.linspace(-3.2, 3.2, QUANTILES)
+def quantile_functions(values: NDArray[np.float64], pairs: Pairs, knots: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Values of `PaperFlow`'s quantile functions at its knots (K,): (len(RECIPE) + 1, K), smoothed over some hundredths of a deviation."""
     tables = np.quantile(values[:, :-1], norm.cdf(knots), axis=0).T
     tables[:-1] = (tables[:-1] - pairs.mean[:-3, None]) / pairs.deviation[:-3, None]
     place = np.quantile(values[:, -1], norm.cdf(knots))
@@ -237,7 +236,7 @@ class SheetTrainer:
         _set_gates(self.generator, pairs)
         values = _many_values(papers, seed + 1)
         self.scores = torch.from_numpy(normal_scores(values, np.random.default_rng([seed, 2])))
-        _set_quantiles(self.generator, quantile_functions(values, pairs), pairs)
+        _set_quantiles(self.generator, quantile_functions(values, pairs, self.generator.knots.double().numpy()), pairs)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         composing = [value for name, value in self.generator.named_parameters() if not name.startswith("velocity.")]
         groups = [{"params": composing, "rate": self.rate}, {"params": list(self.generator.velocity.parameters()), "rate": 2e-3}]
