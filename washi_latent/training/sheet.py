@@ -189,6 +189,8 @@ class SheetTrainer:
     architecture = "sheet"
     FLOWS = 6
     """Batches of the flow a step: they cost little."""
+    PIECES = 4.0
+    """How much more a pixel of a piece of bark, leaf or metal counts than one of plain paper."""
     LIKENESS, PAPERS = 0.5, 4
     """Weight of the likeness to sheets that the simulation laid itself, and recipes that it is asked of a step."""
 
@@ -250,7 +252,10 @@ class SheetTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * min(1.0, (self.iteration + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, self.iteration / self.steps))) + 2e-5
         fields, sheets, recipes = self._crops()
-        error = (sheet_views(self.generator.compose(recipes, fields)) - sheet_views(sheets)).abs().mean()
+        margin = SheetGenerator.MARGIN
+        # Bark, leaf and metal fill little of a sheet, and are what is looked at.
+        weight = 1 + self.PIECES * fields[:, self.generator.gates, margin:-margin, margin:-margin].amax(1, keepdim=True)
+        error = ((sheet_views(self.generator.compose(recipes, fields)) - sheet_views(sheets)).abs() * weight).mean()
         flow = torch.stack([flow_loss(self.generator, self.scores, self.random) for _ in range(self.FLOWS)]).mean()
         likeness = self._likeness() if self.free is not None else error.new_zeros(())
         self.optimizer.zero_grad(set_to_none=True)
