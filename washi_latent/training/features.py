@@ -7,6 +7,7 @@ mirrored patches: a sheet has no top. Colours are opponent (luminance, red-green
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,11 +132,19 @@ class FeatureSpace:
     @classmethod
     def fitted(cls, images: ArrayLike) -> FeatureSpace:
         """The space of these pictures, the training patches (a few thousand are enough)."""
-        groups = texture_features(images)
-        values = np.concatenate(list(groups.values()), 1)
-        weight = np.concatenate([np.full(g.shape[1], np.sqrt(g.shape[1])) for g in groups.values()])
+        return cls.of(texture_features(images))
+
+    @classmethod
+    def of(cls, features: Mapping[str, Array]) -> FeatureSpace:
+        """The space of pictures with these features, as `texture_features` gives them."""
+        values = np.concatenate(list(features.values()), 1)
+        weight = np.concatenate([np.full(g.shape[1], np.sqrt(g.shape[1])) for g in features.values()])
         return cls(values.mean(0), (values.std(0) + 1e-6) * weight)
 
     def __call__(self, images: ArrayLike) -> Array:
         """(N, D) coordinates; Euclidean distance is what counts."""
-        return (np.concatenate(list(texture_features(images).values()), 1) - self.mean) / self.scale
+        return self.coordinates(texture_features(images))
+
+    def coordinates(self, features: Mapping[str, Array]) -> Array:
+        """The same of features that were taken already."""
+        return (np.concatenate(list(features.values()), 1) - self.mean) / self.scale

@@ -27,7 +27,7 @@ from ..core.search import compared
 from ..core.sequence import interpolate, slerp
 from ..core.similarity import gray, mssim_matrix
 from .evaluation import ROUNDS, density_and_coverage, energy_distance, frechet_distance
-from .features import FeatureSpace
+from .features import FeatureSpace, texture_features
 from .sheet import random_sheet_kind, scans
 from .washi import synthesize
 
@@ -58,8 +58,10 @@ def evaluate_sheets(model: TextureModel, count: int = 300, seed: int = 0, jobs: 
     say("comparing")
     order = rng.permutation(len(names))
     held, training = order[:count], order[count:]
-    space = FeatureSpace.fitted(simulated[training])
-    a, b, c = space(generated), space(simulated[training]), space(simulated[held])
+    seen, wanted = _features(generated, jobs), _features(simulated, jobs)
+    space = FeatureSpace.of({name: group[training] for name, group in wanted.items()})
+    points = space.coordinates(wanted)
+    a, b, c = space.coordinates(seen), points[training], points[held]
     return {
         "sheets": count,
         "draws": ROUNDS,
@@ -86,6 +88,11 @@ def distances(generated: list[NDArray[Any]], simulated: list[NDArray[Any]], held
         "coverage_simulated": _round(theirs[1]),
     }
     return result
+
+
+def _features(pictures: Crops, jobs: int) -> dict[str, NDArray[np.float64]]:
+    parts = Parallel(n_jobs=jobs)(delayed(texture_features)(pictures[i : i + 30]) for i in range(0, len(pictures), 30))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _scan(sheets: NDArray[np.float32]) -> Crops:
