@@ -191,7 +191,7 @@ class SheetTrainer:
     """Batches of the flow a step: they cost little."""
     PIECES = 4.0
     """How much more a pixel of a piece of bark, leaf or metal counts than one of plain paper."""
-    LIKENESS, PAPERS = 4.0, 4
+    LIKENESS, PAPERS = 0.5, 4
     """Weight of the likeness to sheets that the simulation laid itself, and recipes that it is asked of a step."""
 
     def __init__(
