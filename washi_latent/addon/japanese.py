@@ -195,6 +195,7 @@ SENTENCES = {
     "Looking around": "まわりを見ています",
     "Drawing the history": "履歴を描いています",
     "Drawing the texture": "テクスチャを描いています",
+    "Drawing the preview": "プレビューを描いています",
     "Comparing with the picture": "画像と見比べています",
     "Checking the model": "モデルを検証しています",
     "Washi {step}": "和紙 {step}",
@@ -318,6 +319,7 @@ ENGINE = {
 }
 
 REASONS = {
+    "the packed picture": "パックされた画像",
     "{0} x {1} pixels": "{0} x {1} ピクセル",
     "the disk is full: free some space and try again": "ディスクがいっぱいです。空きを増やしてやり直してください",
     "your disk quota is used up: free some space and try again": "ディスクの割り当てを使い切りました。空きを増やしてやり直してください",
