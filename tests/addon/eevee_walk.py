@@ -100,6 +100,9 @@ def walk() -> dict[str, list[float]]:
     sun.rotation_euler, sun.data.energy = (math.pi, 0, 0), math.pi * 0.8
     bpy.context.scene.collection.objects.link(sun)
     seen["behind"] = render(1, samples=24)
+    sun.data.use_shadow = False
+    seen["behind, no shadows"] = render(1, samples=24)
+    seen["version"] = list(bpy.app.version)
     return seen
 
 

@@ -188,6 +188,13 @@ def test_slopes_face_the_light(tmp_path: Path, options: PaperOptions) -> None:
         assert expected > 0, "slopes that rise to the right face the light on the left"
 
 
+@pytest.mark.skipif(bpy.app.version >= (5, 0, 0), reason="newer ones take flat objects as flat")
+def test_eevee_of_4_is_told_that_paper_is_thin(paper: SimpleNamespace) -> None:
+    apply_sheet(paper, "Paper")
+    ends = {node.target: node for node in bpy.data.materials["Paper"].node_tree.nodes if node.type == "OUTPUT_MATERIAL"}
+    assert [link.from_socket.default_value for link in ends["EEVEE"].inputs["Thickness"].links] == [0.0]
+
+
 # Materials and pictures
 
 

@@ -214,10 +214,19 @@ def build(
     for row, (output, target) in enumerate((("Cycles", "CYCLES"), ("EEVEE", "EEVEE"))):
         end = add("ShaderNodeOutputMaterial", 4.2, row * 0.7, f"Paper ({output})", target=target)
         add.link(paper.outputs[output], end.inputs["Surface"])
+        if output == "EEVEE" and bpy.app.version < (5, 0, 0):
+            _no_thickness(add, end)
     material.surface_render_method = "DITHERED"
     material.thickness_mode = "SLAB"
     material.use_transparent_shadow = True
     material.use_backface_culling = False
+
+
+def _no_thickness(add: Nodes, end: Any) -> None:
+    """Paper has one surface, not two. Unless it is told, EEVEE 4.5 takes a flat object for a thick one, and shows 1 / pi of the light from behind."""
+    node = add("ShaderNodeValue", 3.6, 1.6, "Thickness")
+    node.outputs[0].default_value = 0.0
+    add.link(node, end.inputs["Thickness"])
 
 
 def image_sockets(add: Nodes, vector: Any, images: PaperImages, options: PaperOptions) -> Sockets:
