@@ -58,7 +58,7 @@ def sheet(size: int, folder: Path, progress: Progress) -> None:
 
 
 def works(folder: Path) -> dict[str, Callable[[Progress], object]]:
-    picture = np.random.default_rng(0).random((3000, 4000, 3), dtype=np.float32)
+    picture = engine.Pixels(np.random.default_rng(0).random((3000, 4000, 3), dtype=np.float32), True)
     return {
         "model": lambda _: engine.model(FOLDER, 1),
         "look-200": partial(look, 200, "preference"),

@@ -14,7 +14,7 @@ bpy = pytest.importorskip("bpy")
 
 from rendering import MAPS, black, flat_sheets, flat_values, glow, plane, render, sheet, sky
 
-from washi_latent.addon.apply import apply_sheet, mark_asset, provenance_of
+from washi_latent.addon.apply import apply_sheet, drop_ahead, mark_asset, pack_ahead, provenance_of
 from washi_latent.addon.materials import PROVENANCE, PaperOptions
 from washi_latent.core import WashiError
 
@@ -188,6 +188,13 @@ def test_slopes_face_the_light(tmp_path: Path, options: PaperOptions) -> None:
         assert expected > 0, "slopes that rise to the right face the light on the left"
 
 
+@pytest.mark.skipif(bpy.app.version >= (5, 0, 0), reason="newer ones take flat objects as flat")
+def test_eevee_of_4_is_told_that_paper_is_thin(paper: SimpleNamespace) -> None:
+    apply_sheet(paper, "Paper")
+    ends = {node.target: node for node in bpy.data.materials["Paper"].node_tree.nodes if node.type == "OUTPUT_MATERIAL"}
+    assert [link.from_socket.default_value for link in ends["EEVEE"].inputs["Thickness"].links] == [0.0]
+
+
 # Materials and pictures
 
 
@@ -324,6 +331,39 @@ def test_before_the_first_save_pictures_are_packed_and_that_is_said(paper: Simpl
 def test_a_name_that_no_file_may_have_still_gives_files(paper: SimpleNamespace, saved: Path) -> None:
     apply_sheet(paper, 'a/b\\c: "x"', store="FILES")
     assert len(list((saved / "textures").iterdir())) == 4
+
+
+def test_applying_reads_no_pixels(paper: SimpleNamespace) -> None:
+    apply_sheet(paper, "Paper")
+    assert len(bpy.data.images) == 4
+    assert not any(image.has_data for image in bpy.data.images), "each would hold the window for as long as its file is unpacked"
+    nodes = bpy.data.materials["Paper"].node_tree.nodes
+    assert {node.interpolation for node in nodes if node.type == "TEX_IMAGE"} == {"Cubic"}, "small pictures are smoothed all the same"
+
+
+def test_pictures_that_were_packed_ahead_are_used_and_the_others_go(tmp_path: Path) -> None:
+    first, second = flat_sheets(tmp_path, 2)
+    for number, _ in enumerate(pack_ahead([first.files, second.files], PaperOptions(), "PACKED")):
+        assert len(bpy.data.images) == number + 1
+    mine = bpy.data.images.new("Mine", 4, 4)
+    before = {image.as_pointer() for image in bpy.data.images}
+    apply_sheet(first, "Paper")
+    assert {image.as_pointer() for image in bpy.data.images} == before
+    drop_ahead()
+    assert {image.name for image in bpy.data.images} == {mine.name, *(f"Paper {key}" for key in MAPS if key != "normal")}
+    assert all(image.packed_file for image in bpy.data.images if image != mine)
+
+
+def test_a_picture_that_was_removed_after_it_was_packed_is_read_again(paper: SimpleNamespace) -> None:
+    list(pack_ahead([paper.files], PaperOptions(), "PACKED"))
+    for image in list(bpy.data.images):
+        bpy.data.images.remove(image)
+    apply_sheet(paper, "Paper")
+    assert len(bpy.data.images) == 4
+
+
+def test_nothing_is_packed_ahead_for_pictures_beside_the_file(paper: SimpleNamespace, saved: Path) -> None:
+    assert list(pack_ahead([paper.files], PaperOptions(), "FILES")) == []
 
 
 # Provenance

@@ -116,7 +116,28 @@ def test_mark_as_asset(explored: Any, tmp_path: Path) -> None:
     assert thing.active_material.preview.image_size[0] == 256
 
 
-@pytest.mark.parametrize("kind", ["file", "image"])
+def wanted_image(path: Path, kind: str) -> None:
+    """An image datablock of a picture: of its file, packed, or with the picture in its pixels alone, where the file shows something else."""
+    image = bpy.data.images.load(str(path))
+    image.name = "wanted"
+    if kind == "packed":
+        image.pack()
+        path.unlink()
+    elif kind == "changed":
+        pixels = np.array(image.pixels[:], np.float32)
+        write_png(path, np.zeros((8, 8, 3)))
+        image.reload()
+        image.scale(*(int(np.sqrt(pixels.size // 4)),) * 2)
+        image.pixels.foreach_set(pixels)
+    elif kind == "float":
+        light = np.array(image.pixels[:], np.float32)
+        light = np.where(light <= 0.04045, light / 12.92, ((light + 0.055) / 1.055) ** 2.4).astype(np.float32)
+        edge = image.size[0]
+        bpy.data.images.remove(image)
+        bpy.data.images.new("wanted", edge, edge, float_buffer=True).pixels.foreach_set(light)
+
+
+@pytest.mark.parametrize("kind", ["file", "image", "packed", "changed", "float"])
 def test_a_picture_of_a_texture_finds_its_like(explored: Any, tmp_path: Path, models_folder: Path, kind: str) -> None:
     model = load_model(models_folder / "small-64", threads=1)
     wanted = np.random.default_rng(3).standard_normal(model.latent_dim)
@@ -125,7 +146,7 @@ def test_a_picture_of_a_texture_finds_its_like(explored: Any, tmp_path: Path, mo
     if kind == "file":
         bpy.ops.washi.find_picture(filepath=str(path))
     else:
-        bpy.data.images.load(str(path)).name = "wanted"
+        wanted_image(path, kind)
         bpy.ops.washi.find_picture(image="wanted")
     stands = session.place(bpy.context.scene)
     assert stands.current == 1
@@ -134,6 +155,13 @@ def test_a_picture_of_a_texture_finds_its_like(explored: Any, tmp_path: Path, mo
     features = texture_features(model.generate(np.stack([wanted, engine.unpacked(stands.centers[1]), *others])))
     distances = np.linalg.norm((features[1:] - features[0]) / features.std(0), axis=1)
     assert distances[0] < distances[1:].min()
+
+
+@pytest.mark.parametrize("kind", ["image", "packed"])
+def test_the_main_thread_reads_no_pixels_where_a_file_has_them(explored: Any, tmp_path: Path, kind: str) -> None:
+    wanted_image(write_png(tmp_path / "wanted.png", np.random.default_rng(0).random((32, 32, 3))), kind)
+    assert bpy.ops.washi.find_picture(image="wanted") == {"FINISHED"}
+    assert not bpy.data.images["wanted"].has_data
 
 
 def test_a_file_that_is_no_picture_is_said(explored: Any, tmp_path: Path) -> None:

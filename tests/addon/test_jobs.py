@@ -57,6 +57,53 @@ def test_a_result_is_written_once_and_what_waits_comes_next(jobs: Jobs) -> None:
     assert seen == [0, 1, 2]
 
 
+def sliced(seen: list[Any], count: int = 3) -> Callable[[Any], Iterator[None]]:
+    """What makes so many slices of a result, and notes each."""
+
+    def before(result: Any) -> Iterator[None]:
+        for number in range(count):
+            seen.append((result, number))
+            yield
+
+    return before
+
+
+def test_slices_are_done_one_a_tick_and_before_the_result_is_written(jobs: Jobs) -> None:
+    seen: list[Any] = []
+    jobs.run(Job("job", lambda _: "sheet", lambda result: seen.append(f"{result} written"), before=sliced(seen)))
+    assert jobs.current is not None
+    jobs.current.wait(20)
+    counts = []
+    while jobs.current is not None:
+        assert jobs.poll() is (len(counts) < 3)
+        counts.append(len(seen))
+    assert counts == [1, 2, 3, 4]
+    assert seen[-1] == "sheet written"
+
+
+def test_giving_up_between_slices_writes_nothing_and_cleans_up(jobs: Jobs) -> None:
+    seen: list[Any] = []
+    jobs.run(Job("job", lambda _: "sheet", lambda _: seen.append("written"), before=sliced(seen), ended=lambda: seen.append("cleaned")))
+    assert jobs.current is not None
+    jobs.current.wait(20)
+    jobs.poll()
+    jobs.cancel()
+    until(jobs, lambda: "cleaned" in seen)
+    assert seen == [("sheet", 0), "cleaned"]
+
+
+def test_a_slice_that_fails_is_said(jobs: Jobs) -> None:
+    def before(_: Any) -> Iterator[None]:
+        yield
+        raise WashiError("the picture is gone: generate it again")
+
+    seen: list[str] = []
+    jobs.run(Job("job", lambda _: None, lambda _: seen.append("written"), before=before, ended=lambda: seen.append("cleaned")))
+    until(jobs, lambda: jobs.current is None)
+    assert jobs.error == "the picture is gone: generate it again"
+    assert seen == ["cleaned"]
+
+
 def test_cancelling_drops_everything_and_cleans_up(jobs: Jobs) -> None:
     begun, seen = threading.Event(), []
     jobs.run(Job("job", endless(begun, seen), lambda _: seen.append("written"), ended=lambda: seen.append("cleaned")))

@@ -5,7 +5,6 @@ Names go in and out, never datablocks: callers keep none across undo.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -18,6 +17,7 @@ from typing import Any, Literal, Protocol
 
 import bpy
 
+from . import engine
 from .materials import PROVENANCE, Nodes, PaperImages, PaperOptions, build, image_sockets, new_image, refused, unused_maps
 
 Store = Literal["PACKED", "FILES"]
@@ -239,28 +239,43 @@ def load_maps(files: Mapping[str, Path], name: str, options: PaperOptions, store
     used = {key: Path(path) for key, path in files.items() if key not in unused_maps(options)}
     if COLOR not in used:
         raise refused("the texture has no colour: generate it again")
+    if store == "FILES" and any(path.parent != textures_folder() for path in used.values()):
+        from ..core.sheets import keep_files
+
+        used = keep_files({file_name(name): used}, textures_folder())[file_name(name)]
     made: dict[str, bpy.types.Image] = {}
     for key, path in used.items():
-        place = keep_file(path, f"{name}_{key}") if store == "FILES" else path
-        made[key] = new_image(place, key == COLOR, store == "PACKED")
+        made[key] = bpy.data.images.get(_ahead.pop(path, "")) or new_image(path, key == COLOR, store == "PACKED")
         if store != "PACKED" and bpy.data.filepath:
-            made[key].filepath = bpy.path.relpath(str(place))
+            made[key].filepath = bpy.path.relpath(str(path))
     return made
 
 
-def keep_file(path: Path, name: str) -> Path:
-    """Copy a picture into the folder textures beside the .blend.
+_ahead: dict[Path, str] = {}
+"""Names of the images that were packed ahead, by the files that they came from."""
 
-    A part of its checksum is in its name: another version of the .blend, or undo, still finds the picture that it knew.
 
-    Raises:
-        WashiError: it can't be written.
-    """
-    from ..core.images import make_folder, write_atomically
+def pack_ahead(textures: Iterable[Mapping[str, Path]], options: PaperOptions, store: Store) -> Iterator[None]:
+    """Load what `load_maps` will pack, a picture a turn: one of 4096 x 4096 takes a moment, and a sequence has many."""
+    if possible_store(store)[0] != "PACKED":
+        return
+    for files in textures:
+        for key, path in files.items():
+            if key not in unused_maps(options):
+                _ahead[path] = new_image(path, key == COLOR, True).name
+                yield
 
-    content = path.read_bytes()
-    target = make_folder(textures_folder()) / f"{file_name(name)}_{hashlib.sha256(content).hexdigest()[:8]}{path.suffix}"
-    return target if target.exists() else write_atomically(target, lambda file: file.write(content))
+
+def drop_ahead() -> None:
+    """Remove pictures that were packed ahead and not used: something else happened meanwhile."""
+    found = [bpy.data.images.get(name) for name in _ahead.values()]
+    _ahead.clear()
+    discard_images(image for image in found if image is not None and PROVENANCE in image)
+
+
+def files_beside(store: Store) -> Path | None:
+    """The folder that a job copies maps to, so that the main thread need not; None where they are packed."""
+    return textures_folder() if possible_store(store)[0] == "FILES" else None
 
 
 def textures_folder() -> Path:
@@ -374,30 +389,32 @@ def _describe(material: bpy.types.Material, data: bpy.types.AssetMetaData) -> No
         data.tags.new(tag)
 
 
-PREVIEW_EDGE = 256
-
-
 def _preview(material: bpy.types.Material, pixels: bytes | None) -> None:
     shown = pixels if pixels is not None else _color_pixels(material)
     if shown is None:
         return
     preview = material.preview_ensure()
-    preview.image_size = (PREVIEW_EDGE, PREVIEW_EDGE)
+    preview.image_size = (engine.PREVIEW, engine.PREVIEW)
     preview.image_pixels.foreach_set(memoryview(shown).cast("i"))
+
+
+def color_image(material: bpy.types.Material) -> bpy.types.Image | None:
+    """The picture of a material's colour, if it has one."""
+    nodes = material.node_tree.nodes if material.node_tree else ()
+    return next((n.image for n in nodes if n.type == "TEX_IMAGE" and n.image and n.image.colorspace_settings.name == "sRGB"), None)
 
 
 def _color_pixels(material: bpy.types.Material) -> bytes | None:
     """The colour map, made small, as RGBA bytes."""
     import numpy as np
 
-    nodes = material.node_tree.nodes if material.node_tree else ()
-    image = next((n.image for n in nodes if n.type == "TEX_IMAGE" and n.image and n.image.colorspace_settings.name == "sRGB"), None)
+    image = color_image(material)
     if image is None or not len(image.pixels):
         return None
     small = image.copy()
     try:
-        small.scale(PREVIEW_EDGE, PREVIEW_EDGE)
-        values = np.empty(PREVIEW_EDGE * PREVIEW_EDGE * 4, np.float32)
+        small.scale(engine.PREVIEW, engine.PREVIEW)
+        values = np.empty(engine.PREVIEW * engine.PREVIEW * 4, np.float32)
         small.pixels.foreach_get(values)
         return np.round(values.clip(0, 1) * 255).astype(np.uint8).tobytes()
     finally:

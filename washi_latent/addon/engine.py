@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 import struct
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 EDGE = 128
 """Pixels an edge of the pictures that are shown."""
+PREVIEW = 256
+"""Pixels an edge of the pictures of assets."""
 THUMBNAIL = 64
 """Pixels an edge of the pictures of history and favourites."""
 
@@ -537,26 +540,53 @@ def along(folder: str, center: Sequence[float] | bytes, amounts: Mapping[str, fl
 # Pictures to find, sheets to apply
 
 
-def find(packed: str, folder: str, threads: int, picture: str | NDArray[np.float32], progress: Progress) -> str:
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """An image datablock's pixels: (H, W, C) from the bottom up, linear light where they are floats."""
+
+    values: NDArray[np.float32]
+    is_float: bool
+
+    def on_screen(self) -> NDArray[np.float32]:
+        """(H, W, 3) as sRGB shows them, from the top down."""
+        import numpy as np
+
+        picture = self.values[::-1]
+        color = picture[..., :3] if picture.shape[2] >= 3 else np.repeat(picture[..., :1], 3, -1)
+        if not self.is_float:
+            return color
+        light = np.clip(color, 0, 1)
+        return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055).astype(np.float32)
+
+
+def find(packed: str, folder: str, threads: int, picture: str | bytes | Pixels, progress: Progress) -> str:
     """Walk to the texture that looks most like a picture; gives the search packed.
 
     Args:
-        picture: a file's path, or (H, W, 3) in [0, 1].
+        picture: a file's path, or what it holds, or pixels.
     """
     from ..core.find import find_latents
-    from ..core.images import read_image
 
-    target = read_image(picture) if isinstance(picture, str) else picture
-    best = find_latents(model(folder, threads), target, 1, progress, noise_seed(packed))[0]
+    best = find_latents(model(folder, threads), _read(picture), 1, progress, noise_seed(packed))[0]
     return walk(packed, folder, lambda search: search.step_to(best))
 
 
-def on_screen(color: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Linear light as sRGB shows it, in [0, 1]."""
+def preview(picture: str | bytes | Pixels) -> bytes:
+    """A picture as an asset's preview: PREVIEW x PREVIEW RGBA bytes, from the bottom up."""
     import numpy as np
 
-    light = np.clip(color, 0, 1)
-    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055).astype(np.float32)
+    from ..core.images import quantized, resize
+
+    small = resize(_read(picture), PREVIEW, PREVIEW)[::-1]
+    return quantized(np.concatenate([small, np.ones_like(small[..., :1])], -1), np.uint8).tobytes()
+
+
+def _read(picture: str | bytes | Pixels) -> NDArray[np.float32]:
+    from ..core.images import read_image
+
+    if isinstance(picture, Pixels):
+        return picture.on_screen()
+    return read_image(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
 
 
 @dataclass(frozen=True)
@@ -671,6 +701,16 @@ def sequence(asked: Asked, threads: int, progress: Progress) -> Strip:
     return strip
 
 
+def keep_files(sheets: Sequence[Sheet], names: Sequence[str], folder: Path | None) -> list[Sheet]:
+    """The same textures with their maps copied to a folder where they stay, under these names; without a folder as they are."""
+    if folder is None:
+        return list(sheets)
+    from ..core import sheets as files
+
+    kept = files.keep_files({name: sheet.files for name, sheet in zip(names, sheets, strict=True)}, folder)
+    return [replace(sheet, files=kept[name]) for name, sheet in zip(names, sheets, strict=True)]
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A sequence's textures on disk, and what the form of the material needs besides.
@@ -682,6 +722,17 @@ class Drawn:
     sheets: tuple[Sheet, ...]
     atlas: Atlas | None = None
     first: Mapping[str, Path] | None = None
+
+
+def keep_drawn(drawn: Drawn, name: str, folder: Path | None) -> Drawn:
+    """The same with what materials will show copied to a folder where it stays; without a folder as it is."""
+    if folder is None:
+        return drawn
+    if drawn.atlas is None:
+        return replace(drawn, sheets=tuple(keep_files(drawn.sheets, [f"{name}_{i + 1:02d}" for i in range(len(drawn.sheets))], folder)))
+    from ..core import sheets as files
+
+    return replace(drawn, atlas=replace(drawn.atlas, files=files.keep_files({name: drawn.atlas.files}, folder)[name]))
 
 
 def draw_sequence(asked: Asked, threads: int, size: int, out: Path, name: str, form: str, film: Path | None, progress: Progress) -> Drawn:

@@ -195,6 +195,7 @@ SENTENCES = {
     "Looking around": "まわりを見ています",
     "Drawing the history": "履歴を描いています",
     "Drawing the texture": "テクスチャを描いています",
+    "Drawing the preview": "プレビューを描いています",
     "Comparing with the picture": "画像と見比べています",
     "Checking the model": "モデルを検証しています",
     "Washi {step}": "和紙 {step}",
@@ -318,6 +319,7 @@ ENGINE = {
 }
 
 REASONS = {
+    "the packed picture": "パックされた画像",
     "{0} x {1} pixels": "{0} x {1} ピクセル",
     "the disk is full: free some space and try again": "ディスクがいっぱいです。空きを増やしてやり直してください",
     "your disk quota is used up: free some space and try again": "ディスクの割り当てを使い切りました。空きを増やしてやり直してください",
@@ -488,8 +490,8 @@ SEQUENCE = {
     "Set B Here": "ここを B に",
     "Circles: similarity to A": "丸: A との類似度",
     "Triangles: place on the way": "三角: 経路上の位置",
-    "Largest step / smallest: {ratio:.2f} to A": "変化の最大 / 最小 (A との比較): {ratio:.2f}",
-    "Largest step / smallest: {ratio:.2f} between neighbours": "変化の最大 / 最小 (隣同士): {ratio:.2f}",
+    "Largest step / smallest: {ratio:.2f} to A": "変化の最大比 (対 A): {ratio:.2f}",
+    "Largest step / smallest: {ratio:.2f} between neighbours": "変化の最大比 (隣): {ratio:.2f}",
     "Interpolating": "補間しています",
     "Drawing the sequence": "シーケンスを描いています",
     "The sequence is in {count} materials": "シーケンスを {count} 個のマテリアルに入れました",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ class Job:
         title: what is done, for the panel and the status bar.
         work: computes, in a thread; takes what is told the progress.
         done: takes the result, on the main thread.
+        before: what `done` needs besides, made on the main thread from the result in slices, one a tick, so that the window goes on between them.
         kind: a newer job of the same kind makes it needless; "" for none.
         ended: cleans up, on the main thread, however the work ended.
     """
@@ -37,11 +38,13 @@ class Job:
     done: Callable[[Any], None]
     kind: str = ""
     ended: Callable[[], None] = lambda: None
+    before: Callable[[Any], Iterator[None]] = lambda _: iter(())
     share: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     _result: Any = None
     _error: BaseException | None = None
+    _slices: Iterator[None] | None = None
 
     def begin(self) -> None:
         """Start the thread."""
@@ -76,9 +79,26 @@ class Job:
         if self._thread is not None:
             self._thread.join(seconds)
 
+    def slice(self) -> bool:
+        """Once the thread has ended, on the main thread: do a slice of what comes before `done`; whether there was one."""
+        if self._error is not None or self._stop.is_set():
+            return False
+        try:
+            if self._slices is None:
+                self._slices = self.before(self._result)
+            next(self._slices)
+        except StopIteration:
+            return False
+        except BaseException as error:  # noqa: BLE001 - `finish` says it
+            self._error = error
+            return False
+        return True
+
     def finish(self) -> str | None:
         """Write the result; what went wrong in one sentence, or None."""
         try:
+            while self.slice():
+                pass
             return self._finish()
         finally:
             self.ended()
@@ -148,6 +168,8 @@ class Jobs:
             self._leaving.remove(job)
             job.finish()
         if self.current is not None and not self.current.running:
+            if self.current.slice():
+                return True
             job, self.current = self.current, None
             problem = job.finish()
             if problem:

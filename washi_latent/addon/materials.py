@@ -8,6 +8,7 @@ paper has in common: `Washi Paper` (the shaders) and `Washi Scale` (an object's 
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import bpy
 
 PROVENANCE = "washi_latent"
-"""Custom property of a material (JSON): model, latent, seed, size, version. Images of ours carry it, too, empty."""
+"""Custom property of a material (JSON): model, latent, seed, size, version. Images of ours carry it, too: their longer edge, 0 if unknown."""
 
 RELIEF_METRES = 0.0005
 """Relief that the height map's [0, 1] spans: `core.maps.RELIEF_MM`."""
@@ -84,7 +85,7 @@ def new_image(path: str | Path, is_color: bool, pack: bool) -> bpy.types.Image:
         image = bpy.data.images.load(str(path))
     except RuntimeError as error:
         raise refused(f"Blender can't read {path}: export it again") from error
-    image[PROVENANCE] = ""
+    image[PROVENANCE] = png_edge(path)
     image.colorspace_settings.name = "sRGB" if is_color else "Non-Color"
     # Three maps in three channels, or one: alpha never means anything here.
     image.alpha_mode = "NONE"
@@ -93,6 +94,13 @@ def new_image(path: str | Path, is_color: bool, pack: bool) -> bpy.types.Image:
         # Unpacking then writes beside the .blend, not where a job once kept its files.
         image.filepath_raw = f"//textures/{Path(path).name}"
     return image
+
+
+def png_edge(path: str | Path) -> int:
+    """The longer edge of a PNG in pixels, by its header; 0 for another file. Blender would read the whole picture to say it."""
+    with open(path, "rb") as file:
+        head = file.read(24)
+    return max(struct.unpack(">II", head[16:])) if head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) == 24 else 0
 
 
 def paper_material(name: str, images: PaperImages, tile_metres: float, provenance: Mapping[str, Any] | None = None, relief: float = 1.0) -> bpy.types.Material:
@@ -206,10 +214,19 @@ def build(
     for row, (output, target) in enumerate((("Cycles", "CYCLES"), ("EEVEE", "EEVEE"))):
         end = add("ShaderNodeOutputMaterial", 4.2, row * 0.7, f"Paper ({output})", target=target)
         add.link(paper.outputs[output], end.inputs["Surface"])
+        if output == "EEVEE" and bpy.app.version < (5, 0, 0):
+            _no_thickness(add, end)
     material.surface_render_method = "DITHERED"
     material.thickness_mode = "SLAB"
     material.use_transparent_shadow = True
     material.use_backface_culling = False
+
+
+def _no_thickness(add: Nodes, end: Any) -> None:
+    """Paper has one surface, not two. Unless it is told, EEVEE 4.5 takes a flat object for a thick one, and shows 1 / pi of the light from behind."""
+    node = add("ShaderNodeValue", 3.6, 1.6, "Thickness")
+    node.outputs[0].default_value = 0.0
+    add.link(node, end.inputs["Thickness"])
 
 
 def image_sockets(add: Nodes, vector: Any, images: PaperImages, options: PaperOptions) -> Sockets:
@@ -227,7 +244,7 @@ def unused_maps(options: PaperOptions) -> set[str]:
 def image_node(add: Nodes, vector: Any, image: bpy.types.Image, key: str, row: float, options: PaperOptions) -> Any:
     """An Image Texture node for a map, projected as the options say."""
     node = add("ShaderNodeTexImage", 1, row, key.replace("_", " ").capitalize(), image=image)
-    node.interpolation = "Cubic" if 0 < max(image.size) < 256 else "Linear"
+    node.interpolation = "Cubic" if 0 < (image.get(PROVENANCE) or max(image.size)) < 256 else "Linear"
     if options.coordinates == "OBJECT":
         node.projection, node.projection_blend = "BOX", 0.2
     add.link(vector, node.inputs["Vector"])

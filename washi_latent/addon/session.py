@@ -16,9 +16,6 @@ from .jobs import Job, jobs, redraw
 from .translations import MESSAGE
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ..core.search import Search
 
 _given_up: set[tuple[Any, ...]] = set()
@@ -232,8 +229,8 @@ def begin(
     return _compute(scene, MESSAGE("Opening the model"), work, message, operator)
 
 
-def find(scene: bpy.types.Scene, picture: str | NDArray[np.float32], operator: bpy.types.Operator | None = None) -> set[str]:
-    """Walk to the texture that comes closest to a picture, a file's path or (H, W, 3); an operator's result."""
+def find(scene: bpy.types.Scene, picture: str | bytes | engine.Pixels, operator: bpy.types.Operator | None = None) -> set[str]:
+    """Walk to the texture that comes closest to a picture: a file's path, or what it holds, or pixels; an operator's result."""
     folder, packed = preferences.model_folder(scene.washi.model), scene.washi.state
     seed, sheet, threads = scene.washi.seed, scene.washi.noise_seed, preferences.threads()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,10 @@ def plot_icon(found: engine.Strip) -> int:
 
 def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None, with_pick: bool = False) -> set[str]:
     """Draw the sequence and put it into materials, in one undo step, with a pick's where it waits; an operator's result."""
+    from .apply import drop_ahead, file_name, files_beside, pack_ahead
+    from .materials import PaperOptions
+    from .operators.apply import options_of
+
     scene = context.scene
     wanted, washi, threads = asked(scene), scene.washi, preferences.threads()
     problem = _problem(scene)
@@ -122,10 +126,18 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     film = Path(bpy.data.filepath).parent / "textures" if bpy.data.filepath else None
     finish = _finisher([thing.name for thing in context.selected_objects], washi)
     name, form, size = washi.sequence.material or "Washi Sequence", washi.sequence.form, int(washi.size)
+    store, beside = washi.store, None if form == "FILM" else files_beside(washi.store)
+    paper = PaperOptions(**options_of(washi))
     temporary = Path(tempfile.mkdtemp(prefix="washi-latent-"))
 
     def work(progress: engine.Tell) -> engine.Drawn:
-        return engine.draw_sequence(wanted, threads, size, temporary, file_name(name), form, film, progress)
+        drawn = engine.draw_sequence(wanted, threads, size, temporary, safe_name(name), form, film, progress)
+        return engine.keep_drawn(drawn, file_name(name), beside)
+
+    def before(drawn: engine.Drawn) -> Iterator[None]:
+        if form == "FILM":
+            return iter(())
+        return pack_ahead([one.files for one in drawn.sheets] if drawn.atlas is None else [drawn.atlas.files], paper, store)
 
     def done(drawn: engine.Drawn) -> None:
         made = finish(drawn, name)
@@ -134,13 +146,14 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
             session.push(MESSAGE("Write Sequence"))
 
     def ended() -> None:
+        drop_ahead()
         shutil.rmtree(temporary, ignore_errors=True)
         settle(token)
 
     token = object()
     if with_pick:
         _owed[:] = [token]
-    return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, "write", ended), operator)
+    return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, "write", ended, before), operator)
 
 
 def _problem(scene: bpy.types.Scene) -> str:
@@ -167,7 +180,7 @@ def settle(token: object = None) -> bool:
     return True
 
 
-def file_name(name: str) -> str:
+def safe_name(name: str) -> str:
     """A name that every file system takes."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)[:60]
 

@@ -180,24 +180,25 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def read_image(path: str | os.PathLike[str]) -> Array:
-    """Read a picture as (H, W, 3) float32 in [0, 1].
+def read_image(path: str | os.PathLike[str] | BinaryIO) -> Array:
+    """Read a picture, a file's path or an open file, as (H, W, 3) float32 in [0, 1].
 
     Raises:
         WashiError: no such file, not a picture, absurdly large.
     """
+    name = path if isinstance(path, str | os.PathLike) else "the packed picture"
     try:
         with Image.open(path) as picture:
             if picture.width * picture.height > MAX_PIXELS:
-                raise WashiError(f"{path} has {picture.width} x {picture.height} pixels: give a picture of at most {MAX_PIXELS // 1_000_000} megapixels")
+                raise WashiError(f"{name} has {picture.width} x {picture.height} pixels: give a picture of at most {MAX_PIXELS // 1_000_000} megapixels")
             if picture.mode in ("I;16", "I"):
                 gray = np.asarray(picture, np.float32) / 65535
                 return np.repeat(np.clip(gray, 0, 1)[..., None], 3, -1)
             return np.asarray(picture.convert("RGB"), np.float32) / 255
     except FileNotFoundError as error:
-        raise WashiError(f"there is no picture {path}: check the path") from error
+        raise WashiError(f"there is no picture {name}: check the path") from error
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
-        raise WashiError(f"{path} can't be read as a picture: give a PNG, JPEG, TIFF or WebP file") from error
+        raise WashiError(f"{name} can't be read as a picture: give a PNG, JPEG, TIFF or WebP file") from error
 
 
 def resize(image: ArrayLike, height: int, width: int) -> Array:

@@ -149,6 +149,38 @@ def _remove(files: Sequence[Path], folder: Path) -> None:
         folder.rmdir()
 
 
+def keep_files(textures: Mapping[str, Files], folder: str | os.PathLike[str], progress: Progress = ignore) -> dict[str, dict[str, Path]]:
+    """Copy maps to `folder/name_map_checksum.png`, where they stay; a file that is there already is not written again.
+
+    The checksum is of what the file holds: another picture of the same name never overwrites this one.
+
+    Args:
+        textures: by the name that their files get.
+
+    Returns:
+        Paths by map, by name.
+
+    Raises:
+        WashiError: files that can't be read or written.
+    """
+    target, made, kept = make_folder(folder), list[Path](), dict[str, dict[str, Path]]()
+    try:
+        for i, (name, files) in enumerate(textures.items()):
+            for number, (key, path) in enumerate(files.items()):
+                progress((i + number / len(files)) / len(textures))
+                content = _bytes(path)
+                place = target / f"{name}_{key}_{hashlib.sha256(content).hexdigest()[:8]}{path.suffix}"
+                if not place.exists():
+                    made.append(place)
+                    _copy(content, place)
+                kept.setdefault(name, {})[key] = place
+    except BaseException:
+        for file in made:
+            file.unlink(missing_ok=True)
+        raise
+    return kept
+
+
 def _checksum(textures: Sequence[Files], keys: Sequence[str], progress: Progress) -> str:
     whole = hashlib.sha256()
     for i, texture in enumerate(textures):

@@ -49,6 +49,9 @@ class WASHI_OT_apply(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Draw the maps in a job; then the material, in one undo step."""
+        from ..apply import apply_sheet, drop_ahead, file_name, files_beside, pack_ahead
+        from ..materials import PaperOptions
+
         scene, washi = context.scene, context.scene.washi
         latent = session.latent(scene, self.index, self.favourite)
         if latent is None:
@@ -58,22 +61,25 @@ class WASHI_OT_apply(bpy.types.Operator):
         into, problem = _target(context)
         if problem:
             return jobs.fail(problem, self)
-        options, store, size, threads = options_of(washi), washi.store, int(washi.size), preferences.threads()
+        store, size, threads = washi.store, int(washi.size), preferences.threads()
         folder, noise_seed = preferences.model_folder(washi.model), engine.noise_seed(washi.state)
+        paper, beside = PaperOptions(**options_of(washi)), files_beside(store)
         temporary = Path(tempfile.mkdtemp(prefix="washi-latent-"))
 
         def work(progress: engine.Tell) -> engine.Sheet:
-            return engine.draw_sheet(folder, threads, latent, size, noise_seed, temporary, name, progress)
+            sheet = engine.draw_sheet(folder, threads, latent, size, noise_seed, temporary, name, progress)
+            return engine.keep_files([sheet], [file_name(into or name)], beside)[0]
 
         def done(sheet: engine.Sheet) -> None:
-            from ..apply import apply_sheet
-            from ..materials import PaperOptions
-
-            applied = apply_sheet(sheet, name, objects, into, PaperOptions(**options), store)
+            applied = apply_sheet(sheet, name, objects, into, paper, store)
             jobs.note = applied.note or sentence(MESSAGE("Material {name} is ready"), name=applied.material)
             session.push(MESSAGE("Apply"))
 
-        return jobs.run(Job(MESSAGE("Drawing the texture"), work, done, ended=lambda: shutil.rmtree(temporary, ignore_errors=True)), self)
+        def ended() -> None:
+            drop_ahead()
+            shutil.rmtree(temporary, ignore_errors=True)
+
+        return jobs.run(Job(MESSAGE("Drawing the texture"), work, done, ended=ended, before=lambda sheet: pack_ahead([sheet.files], paper, store)), self)
 
 
 def _target(context: bpy.types.Context) -> tuple[str | None, str]:
@@ -121,21 +127,28 @@ class WASHI_OT_mark_asset(_OfMaterial, bpy.types.Operator):
 
     bl_idname = "washi.mark_asset"
     bl_label = "Mark as Asset"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"REGISTER"}
 
     catalogue: bpy.props.StringProperty(name="Catalogue", description="Catalogue of the asset library, as in Paper/Washi; empty for none", default="Washi")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Mark it."""
-        from ...core.errors import WashiError
-        from ..apply import mark_asset
+        """Make the preview in a job; then mark it, in one undo step."""
+        from ..apply import color_image, mark_asset
+        from ..pictures import picture_of
 
-        try:
-            marked = mark_asset(context.object.active_material.name, self.catalogue)
-        except WashiError as error:
-            return jobs.fail(str(error), self)
-        jobs.note = marked.note or sentence(MESSAGE("{name} is an asset now"), name=marked.material)
-        return {"FINISHED"}
+        name, catalogue = context.object.active_material.name, self.catalogue
+        image = color_image(context.object.active_material)
+        picture = None if image is None else picture_of(image)
+
+        def work(_: engine.Tell) -> bytes | None:
+            return None if picture is None else engine.preview(picture)
+
+        def done(preview: bytes | None) -> None:
+            marked = mark_asset(name, catalogue, preview)
+            jobs.note = marked.note or sentence(MESSAGE("{name} is an asset now"), name=marked.material)
+            session.push(MESSAGE("Mark as Asset"))
+
+        return jobs.run(Job(MESSAGE("Drawing the preview"), work, done), self)
 
 
 CLASSES = (WASHI_OT_apply, WASHI_OT_continue_from_material, WASHI_OT_mark_asset)

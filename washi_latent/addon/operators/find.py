@@ -2,17 +2,12 @@
 
 # No `from __future__ import annotations` here: Blender reads the annotations below as values.
 
-from typing import TYPE_CHECKING
-
 import bpy
 
 from .. import session
 from ..jobs import jobs
+from ..pictures import picture_of
 from ..translations import MESSAGE
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class WASHI_OT_find_picture(bpy.types.Operator):
@@ -44,21 +39,10 @@ class WASHI_OT_find_picture(bpy.types.Operator):
         if not self.image:
             return session.find(context.scene, bpy.path.abspath(self.filepath), self)
         image = bpy.data.images.get(self.image)
-        if image is None or 0 in image.size:  # asking for the size loads it
+        picture = None if image is None else picture_of(image)
+        if picture is None:
             return jobs.fail(MESSAGE("This image has no pixels: choose another"), self)
-        return session.find(context.scene, pixels_of(image), self)
-
-
-def pixels_of(image: bpy.types.Image) -> "NDArray[np.float32]":
-    """(H, W, 3) of an image datablock, as it looks on the screen, rows from the top down."""
-    import numpy as np
-
-    width, height = image.size
-    flat = np.empty(width * height * image.channels, np.float32)
-    image.pixels.foreach_get(flat)
-    picture = flat.reshape(height, width, image.channels)[::-1]
-    color = picture[..., :3] if image.channels >= 3 else np.repeat(picture[..., :1], 3, -1)
-    return session.engine.on_screen(color) if image.is_float else color
+        return session.find(context.scene, picture, self)
 
 
 CLASSES = (WASHI_OT_find_picture,)
