@@ -236,7 +236,7 @@ def test_scores_are_normal_and_lead_back_to_the_numbers() -> None:
         assert kstest(column, "norm").statistic < 0.01
     pairs = make_pairs(fibre_tile(size=128), 1, 6, 1)
     trainer = SheetTrainer(pairs, papers=400)
-    trainer.generator.quantiles.copy_(torch.from_numpy(quantile_functions(values, pairs)))
+    trainer.generator.quantiles.copy_(torch.from_numpy(quantile_functions(values, pairs, trainer.generator.knots.double().numpy())))
     back = trainer.generator.numbers(torch.from_numpy(scores)).numpy() * pairs.deviation + pairs.mean
     recipes = np.stack([recipe_vector(paper) for paper in papers])
     for name in ("grammage", "warmth", "laid", "drops", "dye_red", "dye_blue"):
@@ -304,6 +304,7 @@ def test_a_sheet_model_is_begun_anew_when_that_is_asked(tmp_path: Path, monkeypa
     monkeypatch.setattr(sheet_pipeline, "run", stop)
     monkeypatch.setattr(sheet_pipeline, "fibre_tile", lambda: fibre_tile(size=128))
     monkeypatch.setattr(sheet_pipeline, "make_pairs", lambda tile, **_: make_pairs(tile, 1, 4, 1))
+    monkeypatch.setattr(sheet_pipeline, "free_sheets", lambda *_: None)
     monkeypatch.setattr(sheet_pipeline, "SheetTrainer", lambda pairs, seed, **_: SheetTrainer(pairs, seed, features=8, papers=40))
     out = tmp_path / "paper"
     for changes in ({}, {}, {"resume": False}):

@@ -47,6 +47,7 @@ FIELD_NAMES: tuple[str, ...] = (
     "strands_many",
     "clouds",  # flocs of a few millimetres, mean 0, deviation 1
     "billows",  # slower unevenness, mean 0, deviation 1
+    "flecks",  # quick unevenness, mean 0, deviation 1
     "fines",  # fibrils below a fibre, mean 0, deviation 1
     "slivers",  # bark: cover [0, 1]
     "specks_few",
@@ -360,7 +361,7 @@ class _Drawing:
         return image
 
 
-_BANDS = {"clouds": (5.0, 0.6), "billows": (10.0, 0.6)}
+_BANDS = {"clouds": (5.0, 0.6), "billows": (8.5, 0.7), "flecks": (1.5, 0.5)}
 
 
 class SplatPen:

@@ -92,12 +92,12 @@ def _rings(radius: Array, edges: Array) -> list[NDArray[np.bool_]]:
 
 def _filters(contrast: Array) -> Array:
     size = contrast.shape[1]
-    padded = np.pad(contrast, ((0, 0), (0, size), (0, size)), mode="symmetric")  # no seam for the filters to answer to
+    padded = np.pad(contrast.astype(np.float32), ((0, 0), (0, size), (0, size)), mode="symmetric")  # no seam for the filters to answer to
     spectrum = fft.fft2(padded)
     result: list[Array] = []
     for frequency in SCALES:
         answers = np.stack([np.abs(fft.ifft2(spectrum * _gabor(frequency, i, 2 * size)))[:, :size, :size] for i in range(ORIENTATIONS)], 1)
-        energy = (answers**2).mean((2, 3)) + _FLOOR / 100
+        energy = (answers**2).mean((2, 3), dtype=np.float64) + _FLOOR / 100
         total = energy.mean(1)
         straight = np.abs(energy[:, 0] - energy[:, 2]) / total
         diagonal = np.abs(energy[:, 1] - energy[:, 3]) / total
@@ -108,13 +108,13 @@ def _filters(contrast: Array) -> Array:
     return np.stack(result, 1)
 
 
-def _gabor(frequency: float, orientation: int, size: int) -> NDArray[np.complex128]:
+def _gabor(frequency: float, orientation: int, size: int) -> NDArray[np.complex64]:
     kernel = gabor_kernel(frequency, np.pi * orientation / ORIENTATIONS, bandwidth=1.0)
     kernel = kernel - kernel.mean()
     field = np.zeros((size, size), complex)
     height, width = min(kernel.shape[0], size), min(kernel.shape[1], size)
     field[:height, :width] = kernel[:height, :width]
-    return fft.fft2(np.roll(field, (-(height // 2), -(width // 2)), (0, 1)))
+    return fft.fft2(np.roll(field, (-(height // 2), -(width // 2)), (0, 1))).astype(np.complex64)
 
 
 @dataclass(frozen=True, eq=False)

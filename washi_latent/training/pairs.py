@@ -82,7 +82,7 @@ def pulp_from_fields(f: Mapping[str, Array], p: Mapping[str, Any]) -> Pulp:
         screen=np.clip(screen, 0.05, None).astype(np.float32),
         holes=holes,
         mottle=f["clouds"],
-        uneven=f["billows"] + 0.5 * f["clouds"],
+        uneven=f["billows"] + 0.5 * f["flecks"],
         cockle=f["billows"],
         brush=f["brush"] * _BRUSHED,
         creases=f["creases"],

@@ -10,7 +10,7 @@ that near latents are alike and every kind has its share.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from ..core.fields import FIELD_NAMES, GATED, RANKS, draw_fields
 from ..core.models import ModelInfo
 from ..core.sheet_network import PaperFlow, SheetGenerator
 from .pairs import sheet_from_fields
+from .statistics import EDGE, Statistics
 from .washi import DYES, KINDS, Sheet, draw_parameters, fibre_tile, random_kind
 
 CHANNELS = ("red", "green", "blue", "height", "opacity")
@@ -56,7 +57,11 @@ def recipe_vector(parameters: Mapping[str, Any]) -> NDArray[np.float64]:
 
 def draw_paper(kind: str, rng: np.random.Generator) -> dict[str, Any]:
     """Parameters as the simulation draws them, but that a sheet without metal has some metal's colour, too: it must not tell of metal."""
-    parameters = draw_parameters(kind, rng)
+    return draw_silver(draw_parameters(kind, rng), rng)
+
+
+def draw_silver(parameters: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """The parameters; where they have no metal, with any colour of metal."""
     if parameters["flakes"] == 0 and parameters["dust"] == 0:
         parameters["silver"] = float(rng.random())
     return parameters
@@ -79,9 +84,8 @@ def normal_scores(values: NDArray[np.float64], rng: np.random.Generator) -> NDAr
     return np.asarray(norm.ppf((ranks + 0.5) / len(values)), np.float32)
 
 
-def quantile_functions(values: NDArray[np.float64], pairs: Pairs) -> NDArray[np.float32]:
-    """Values of `PaperFlow`'s quantile functions at its knots: (len(RECIPE) + 1, QUANTILES), smoothed over some hundredths of a deviation."""
-    knots = np.linspace(-3.2, 3.2, QUANTILES)
+def quantile_functions(values: NDArray[np.float64], pairs: Pairs, knots: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Values of `PaperFlow`'s quantile functions at its knots (K,): (len(RECIPE) + 1, K), smoothed over some hundredths of a deviation."""
     tables = np.quantile(values[:, :-1], norm.cdf(knots), axis=0).T
     tables[:-1] = (tables[:-1] - pairs.mean[:-3, None]) / pairs.deviation[:-3, None]
     place = np.quantile(values[:, -1], norm.cdf(knots))
@@ -134,6 +138,26 @@ def make_pairs(tile: NDArray[np.uint8], layouts: int = 48, sheets: int = 4000, s
     return Pairs(drawn.astype(np.float16), result, np.arange(sheets) % layouts, ((raw - mean) / deviation).astype(np.float32), mean, deviation, tuple(kinds))
 
 
+@dataclass(frozen=True, eq=False)
+class FreeSheets:
+    """Sheets that the simulation laid itself, by their recipes: statistics (N, S) float32, mean of several crops of each, and recipes (N, R) as those of `Pairs`."""
+
+    statistics: NDArray[np.float32]
+    recipes: NDArray[np.float32]
+
+    @classmethod
+    def measured(cls, sheets: NDArray[Any], parameters: Sequence[Mapping[str, Any]], pairs: Pairs, crops: int = 3, seed: int = 0) -> FreeSheets:
+        """Measure (N, 256, 256, 5) periodic sheets that were simulated from `parameters`."""
+        rng, statistics = np.random.default_rng(seed), Statistics()
+        rows = []
+        with torch.no_grad():
+            for sheet in sheets:
+                turned = (np.roll(sheet, rng.integers(0, sheet.shape[0], 2), (0, 1))[:EDGE, :EDGE] for _ in range(crops))
+                rows.append(statistics(torch.from_numpy(np.stack(list(turned)).astype(np.float32)).permute(0, 3, 1, 2)).mean(0).numpy())
+        raw = np.stack([recipe_vector(p) for p in parameters])
+        return cls(np.stack(rows), ((raw - pairs.mean) / pairs.deviation).astype(np.float32))
+
+
 def sheet_views(sheets: Tensor) -> Tensor:
     """(N, C, H, W) -> (N, 2C, H, W): levels, and fine structure at a contrast that can be seen."""
     gain = sheets.new_tensor(DETAIL_GAIN[: sheets.shape[1]])[:, None, None]
@@ -159,11 +183,16 @@ class SheetTrainer:
         pairs: what to learn from. seed: weights and order follow from it. features: width. batch, crop: crops a step, and
             their edge. steps: after how many the learning rate has fallen to its end.
         papers: recipes that the flow learns from. begin_with: a verified sheet model whose weights to begin with; None: random ones.
+        free: what sheets of a recipe have in common with those that the simulation laid itself; None: nothing is asked of that.
     """
 
     architecture = "sheet"
     FLOWS = 6
     """Batches of the flow a step: they cost little."""
+    PIECES = 4.0
+    """How much more a pixel of a piece of bark, leaf or metal counts than one of plain paper."""
+    LIKENESS, PAPERS = 0.5, 4
+    """Weight of the likeness to sheets that the simulation laid itself, and recipes that it is asked of a step."""
 
     def __init__(
         self,
@@ -175,8 +204,12 @@ class SheetTrainer:
         steps: int = 8000,
         papers: int = 30_000,
         begin_with: ModelInfo | None = None,
+        free: FreeSheets | None = None,
     ) -> None:
         torch.manual_seed(seed)
+        self.free, self.statistics = free, Statistics()
+        if free is not None:
+            self.spread = torch.from_numpy(free.statistics.std(0) + 1e-3)
         self.pairs, self.batch, self.crop, self.steps = pairs, batch, crop, steps
         self.options: dict[str, Any] = {
             "features": features, "fields": list(FIELD_NAMES), "gates": list(GATED), "margin": SheetGenerator.MARGIN, "recipe": len(RECIPE), "steps": 10,
@@ -205,7 +238,7 @@ class SheetTrainer:
         _set_gates(self.generator, pairs)
         values = _many_values(papers, seed + 1)
         self.scores = torch.from_numpy(normal_scores(values, np.random.default_rng([seed, 2])))
-        _set_quantiles(self.generator, quantile_functions(values, pairs), pairs)
+        _set_quantiles(self.generator, quantile_functions(values, pairs, self.generator.knots.double().numpy()), pairs)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         composing = [value for name, value in self.generator.named_parameters() if not name.startswith("velocity.")]
         groups = [{"params": composing, "rate": self.rate}, {"params": list(self.generator.velocity.parameters()), "rate": 2e-3}]
@@ -219,10 +252,14 @@ class SheetTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * min(1.0, (self.iteration + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, self.iteration / self.steps))) + 2e-5
         fields, sheets, recipes = self._crops()
-        error = (sheet_views(self.generator.compose(recipes, fields)) - sheet_views(sheets)).abs().mean()
+        margin = SheetGenerator.MARGIN
+        # Bark, leaf and metal fill little of a sheet, and are what is looked at.
+        weight = 1 + self.PIECES * fields[:, self.generator.gates, margin:-margin, margin:-margin].amax(1, keepdim=True)
+        error = ((sheet_views(self.generator.compose(recipes, fields)) - sheet_views(sheets)).abs() * weight).mean()
         flow = torch.stack([flow_loss(self.generator, self.scores, self.random) for _ in range(self.FLOWS)]).mean()
+        likeness = self._likeness() if self.free is not None else error.new_zeros(())
         self.optimizer.zero_grad(set_to_none=True)
-        (10 * error + flow).backward()
+        (10 * error + flow + self.LIKENESS * likeness).backward()
         nn.utils.clip_grad_norm_(self.generator.parameters(), 5.0)
         self.optimizer.step()
         self.iteration += 1
@@ -230,7 +267,25 @@ class SheetTrainer:
         with torch.no_grad():
             for kept, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
                 kept.lerp_(now, 1 - decay)
-        return {"error": float(error.detach()), "flow": float(flow.detach())}
+        return {"error": float(error.detach()), "flow": float(flow.detach()), "likeness": float(likeness.detach())}
+
+    def _likeness(self) -> Tensor:
+        """How far, squared and in deviations, the mean statistics of sheets of a recipe are from the simulation's.
+
+        Two layouts of one recipe, multiplied, where a square would also ask that layouts differ little.
+        """
+        assert self.free is not None
+        indices = self.numbers.integers(0, len(self.free.recipes), self.PAPERS)
+        recipes = torch.from_numpy(self.free.recipes[indices]).repeat(2, 1)
+        margin, span = SheetGenerator.MARGIN, EDGE + 2 * SheetGenerator.MARGIN
+        fields = np.empty((2 * self.PAPERS, len(FIELD_NAMES), span, span), np.float32)
+        for i, layout in enumerate(self.numbers.integers(0, len(self.pairs.layouts), len(fields))):
+            rows, columns = ((np.arange(-margin, EDGE + margin) + n) % LAYOUT for n in self.numbers.integers(0, LAYOUT, 2))
+            fields[i] = self.pairs.layouts[layout][:, rows[:, None], columns[None]]
+        seen = self.statistics(self.generator.compose(recipes, torch.from_numpy(fields)))
+        off = (seen - torch.from_numpy(self.free.statistics[indices]).repeat(2, 1)) / self.spread
+        first, second = off.clamp(-5, 5).chunk(2)
+        return (first * second).mean()
 
     def _crops(self) -> tuple[Tensor, Tensor, Tensor]:
         margin, span = SheetGenerator.MARGIN, self.crop + 2 * SheetGenerator.MARGIN

@@ -2,8 +2,9 @@
 
     python -m washi_latent.training.sheet_evaluation models/washi-sheet
 
-Three sets of 256x256 crops, as a scanner shows them, are compared in the space of `features`: generated sheets, simulated sheets,
-and other simulated sheets held out. None was trained on: the simulation draws new ones.
+Sets of 256x256 crops, as a scanner shows them, are compared in the space of `features`: generated sheets and simulated sheets, each of
+several draws, with other simulated sheets held out. None was trained on: the simulation draws new ones. A distance of one draw
+of a few hundred is chance to a good part, so figures are means over draws.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..core.models import TextureModel, load_model
 from ..core.search import compared
 from ..core.sequence import interpolate, slerp
 from ..core.similarity import gray, mssim_matrix
-from .evaluation import density_and_coverage, energy_distance, frechet_distance
+from .evaluation import ROUNDS, density_and_coverage, energy_distance, frechet_distance
 from .features import FeatureSpace
 from .sheet import random_sheet_kind, scans
 from .washi import synthesize
@@ -48,36 +49,51 @@ def evaluate_sheets(model: TextureModel, count: int = 300, seed: int = 0, jobs: 
         Plain numbers by name, for JSON.
     """
     rng = np.random.default_rng(seed)
-    names = [random_sheet_kind(i, rng) for i in range(2 * count)]
+    names = [random_sheet_kind(i, rng) for i in range((ROUNDS + 1) * count)]
     say("simulating")
     simulated = np.stack(Parallel(n_jobs=jobs)(delayed(_simulated)(kind, 900_000 + i) for i, kind in enumerate(names)))
     say("generating")
-    sheets = np.concatenate([model.generate(rng.normal(size=model.latent_dim), EDGE, seed=10_000 + i) for i in range(count)])
-    generated = np.round(scans(sheets) * 255).astype(np.uint8)
+    seeds = 10_000 + np.arange(ROUNDS * count)
+    generated = np.concatenate([_scan(model.generate(rng.normal(size=model.latent_dim), EDGE, seed=int(i))) for i in seeds])
     say("comparing")
-    order = rng.permutation(2 * count)
+    order = rng.permutation(len(names))
     held, training = order[:count], order[count:]
     space = FeatureSpace.fitted(simulated[training])
     a, b, c = space(generated), space(simulated[training]), space(simulated[held])
     return {
         "sheets": count,
-        "energy": _pair(energy_distance(a, c), energy_distance(b, c)),
-        "frechet": _pair(frechet_distance(a, c), frechet_distance(b, c)),
-        "coverage": dict(zip(("density", "coverage"), map(_round, density_and_coverage(c, a)), strict=True))
-        | dict(zip(("density_simulated", "coverage_simulated"), map(_round, density_and_coverage(c, b)), strict=True)),
+        "draws": ROUNDS,
+        **distances(np.split(a, ROUNDS), np.split(b, ROUNDS), c),
         "kinds": _kinds(a, b, c, [names[i] for i in training], [names[i] for i in held]),
-        "peaks": _peaks(generated, simulated[held]),
+        "peaks": _peaks(generated[:count], simulated[held]),
         "seam": _seam(model),
         "smooth": _smooth(model, rng),
     }
 
 
+def distances(generated: list[NDArray[Any]], simulated: list[NDArray[Any]], held: NDArray[Any]) -> dict[str, Any]:
+    """Means over draws of generated and of simulated sheets, each (N, D), of their distance to the held-out ones, density and coverage."""
+    result: dict[str, Any] = {}
+    for name, distance in (("energy", energy_distance), ("frechet", frechet_distance)):
+        ours, theirs = ([distance(part, held) for part in parts] for parts in (generated, simulated))
+        result[name] = {"generated": _round(np.mean(ours)), "simulated": _round(np.mean(theirs)), "ratio": _round(np.mean(ours) / max(np.mean(theirs), 1e-9))}
+        result[name] |= {"generated_range": [_round(min(ours)), _round(max(ours))], "simulated_range": [_round(min(theirs)), _round(max(theirs))]}
+    ours, theirs = (np.mean([density_and_coverage(held, part) for part in parts], 0) for parts in (generated, simulated))
+    result["coverage"] = {
+        "density": _round(ours[0]),
+        "coverage": _round(ours[1]),
+        "density_simulated": _round(theirs[0]),
+        "coverage_simulated": _round(theirs[1]),
+    }
+    return result
+
+
+def _scan(sheets: NDArray[np.float32]) -> Crops:
+    return np.round(scans(sheets) * 255).astype(np.uint8)
+
+
 def _simulated(kind: str, seed: int) -> Crops:
     return np.round(synthesize(kind, EDGE, seed).scan() * 255).astype(np.uint8)
-
-
-def _pair(ours: float, theirs: float) -> dict[str, float]:
-    return {"generated": _round(ours), "simulated": _round(theirs), "ratio": _round(ours / theirs)}
 
 
 def _kinds(generated: NDArray[Any], simulated: NDArray[Any], held: NDArray[Any], names: list[str], held_names: list[str]) -> dict[str, dict[str, float]]:
@@ -150,12 +166,17 @@ def _round(value: Any) -> float:
     return float(f"{float(value):.4g}")
 
 
+def _spread(distance: Mapping[str, Any]) -> str:
+    draws = (f"{low} to {high}" for low, high in (distance["generated_range"], distance["simulated_range"]))
+    return f"ratio {distance['ratio']}; by draw {' and '.join(draws)}"
+
+
 def table(figures: Mapping[str, Any]) -> str:
     """The figures as Markdown."""
     energy, frechet, coverage, smooth = (figures[k] for k in ("energy", "frechet", "coverage", "smooth"))
     rows = [
-        ("distance to held-out sheets (energy distance)", energy["generated"], energy["simulated"], f"ratio {energy['ratio']}"),
-        ("distance to held-out sheets (Frechet, squared)", frechet["generated"], frechet["simulated"], f"ratio {frechet['ratio']}"),
+        ("distance to held-out sheets (energy distance)", energy["generated"], energy["simulated"], _spread(energy)),
+        ("distance to held-out sheets (Frechet, squared)", frechet["generated"], frechet["simulated"], _spread(frechet)),
         ("coverage (k = 5)", coverage["coverage"], coverage["coverage_simulated"], ""),
         ("density (k = 5)", coverage["density"], coverage["density_simulated"], ""),
         *(

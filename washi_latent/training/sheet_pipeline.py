@@ -20,12 +20,13 @@ from .kinds import kinds_files
 from .loop import Schedule, Trainer, run
 from .photograph_pipeline import train_on_photographs
 from .pipeline import settle
-from .sheet import CHANNELS, SheetTrainer, make_pairs, random_sheet_kind, scans
+from .sheet import CHANNELS, FreeSheets, Pairs, SheetTrainer, draw_silver, make_pairs, random_sheet_kind, scans
 from .sheet_evaluation import evaluate_sheets, table
 from .washi import KINDS, fibre_tile, synthesize
 
 Say = Callable[[str], None]
-SHEETS = 4000
+SHEETS, FREE = 4000, 1200
+"""Sheets made of layouts, and sheets that the simulation lays itself."""
 
 _CARD = """# {title}
 
@@ -73,7 +74,7 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
     every = SHEETS // 10
     pairs = make_pairs(tile, sheets=SHEETS, seed=options.seed, progress=lambda n, of: say(f"simulated {n} of {of} sheets") if n % every == 0 else None)
     begin_with = None if options.begin_with is None else verify(locate(options.begin_with))
-    trainer = SheetTrainer(pairs, options.seed, steps=options.iterations, begin_with=begin_with)
+    trainer = SheetTrainer(pairs, options.seed, steps=options.iterations, begin_with=begin_with, free=free_sheets(pairs, options.seed, say))
 
     def draw(_: Trainer, path: Any) -> None:
         chosen = np.random.default_rng(3).choice(len(pairs.sheets), 12)
@@ -84,6 +85,21 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
     run(trainer, work, Schedule(options.iterations, options.minutes, options.save_every, options.picture_every), draw, say)
     facts = _facts(trainer.iteration, time.monotonic() - began, options, begin_with)
     return export_sheet(trainer.finished(), tile, trainer.options, facts, options, say)
+
+
+def free_sheets(pairs: Pairs, seed: int, say: Say, count: int = 0, jobs: int = 2) -> FreeSheets:
+    """Simulate whole sheets, and measure them."""
+    say("simulating sheets that lay themselves")
+    rng = np.random.default_rng([seed, 5])
+    kinds = [random_sheet_kind(i, rng) for i in range(count or FREE)]
+    made = Parallel(n_jobs=jobs)(delayed(_free)(kind, seed * 10_000 + i) for i, kind in enumerate(kinds))
+    parameters = [draw_silver(p, rng) for _, p in made]
+    return FreeSheets.measured(np.stack([sheet for sheet, _ in made]), parameters, pairs, seed=seed)
+
+
+def _free(kind: str, seed: int) -> tuple[NDArray[np.float16], dict[str, Any]]:
+    sheet = synthesize(kind, 256, seed)
+    return np.concatenate([sheet.color, sheet.height[..., None], sheet.opacity[..., None]], -1).astype(np.float16), dict(sheet.parameters)
 
 
 def _facts(steps: int, seconds: float, options: TrainOptions, begin_with: ModelInfo | None) -> dict[str, Any]:
@@ -144,7 +160,7 @@ def _evaluated(figures: dict[str, Any] | None, bundle: str) -> str:
     if figures is None:
         return "It was not evaluated."
     return (
-        f"{figures['sheets']} crops of 256 x 256 pixels of each set, as a scanner shows them, in the features of `washi_latent/training/features.py`. The column of simulated "
-        f'sheets is what a perfect model would reach.\n\n{table(figures)}\n\n"Recognised" is how often the kind of a held-out sheet is told by its nearest neighbour: where it is '
+        f"{figures['draws']} draws of {figures['sheets']} crops of 256 x 256 pixels each, as a scanner shows them, against {figures['sheets']} held-out simulated ones, in the features of "
+        f'`washi_latent/training/features.py`; means over the draws. The column of simulated sheets is what a perfect model would reach.\n\n{table(figures)}\n\n"Recognised" is how often the kind of a held-out sheet is told by its nearest neighbour: where it is '
         f"low, the share of generated ones says little.\n\n```\npython -m washi_latent.training.sheet_evaluation models/{bundle}\n```"
     )
