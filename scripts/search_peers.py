@@ -70,8 +70,8 @@ class SearchPlayer:
         if self._shrink < 1 and self.search.state.node.parent >= 0:
             self._after = replace(self._after, radius=max(self._after.radius * self._shrink, self._least))
         if position is None:
+            self.search.others()  # before anything is adjusted: that nothing was nearer tells, too
             self.search.adjust(self._after)
-            self.search.others()
         else:
             self.search.pick(int(self._indices[position]), self._after)
 

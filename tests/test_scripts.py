@@ -16,7 +16,7 @@ pytest.importorskip("matplotlib")
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import benchmark_growth
-from search_peers import METHODS, DifferenceKept, Momentum
+from search_peers import METHODS, DifferenceKept, Momentum, SearchPlayer
 
 
 def test_momentum_is_the_fading_sum_of_the_steps(model: TextureModel) -> None:
@@ -55,6 +55,18 @@ def test_the_radius_follows_how_much_candidates_differ(model: TextureModel, monk
         points, here = (space(features_of(model, latents, 0)) for latents in (around, [node.center]))
         reached.append(np.exp(np.log(np.linalg.norm(points - here, axis=1) / (2 * space.typical)).mean()))
     assert np.median(reached[1:]) == pytest.approx(wanted, rel=0.2)
+
+
+def test_a_simulated_artist_teaches_by_staying(model: TextureModel) -> None:
+    player = METHODS["ours"](model, 3, None)
+    assert isinstance(player, SearchPlayer)
+    for position, learned in ((2, 1), (None, 2), (None, 3), (1, 4)):
+        player.show()
+        player.choose(position)
+        assert len(player.search.state.comparisons()[0]) == learned
+        after = player.search.settings_after
+        assert after is not None
+        assert player.search.state.node.settings == after
 
 
 def test_growth_is_measured_against_one_case_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,20 @@ import pytest
 from scipy.optimize import minimize
 
 from washi_latent.core import Comparison, Search, SearchSettings, TextureModel, WashiError, pack_state, unpack_state
-from washi_latent.core.preference import UNCERTAINTY, FeatureSpace, Seen, believe, features_of, most_useful, survey
+from washi_latent.core.preference import (
+    DRAWS,
+    LENIENCE,
+    SURVEYED,
+    UNCERTAINTY,
+    FeatureSpace,
+    Seen,
+    believe,
+    features_of,
+    likelihoods,
+    most_useful,
+    survey,
+    wishes,
+)
 from washi_latent.core.search import candidate_latents
 from washi_latent.core.texture_features import GROUPS
 
@@ -63,6 +76,35 @@ def test_an_anchor_is_where_it_is_expected() -> None:
     known = space()
     features = np.random.default_rng(3).normal(size=FEATURES)
     np.testing.assert_allclose(believe(known, [], features).mean, known(features))
+
+
+def test_textures_of_the_survey_are_wishes_as_often_as_picks_make_them_likely() -> None:
+    known = space()
+    told = comparisons(known, known.points[7], 6)
+    logs = []
+    for point in known.points:
+        log = 0.0
+        for one in told:
+            options = known(one.options)
+            spread = np.sqrt(((options - options.mean(0)) ** 2).sum(1).mean())
+            utility = -((options - point) ** 2).sum(1) / (2 * LENIENCE * UNCERTAINTY * known.typical * spread)
+            log += utility[one.chosen] - np.logaddexp.reduce(utility)
+        logs.append(log)
+    wanted = np.exp(logs) / np.exp(logs).sum()
+    np.testing.assert_allclose(likelihoods(known, told, known.points), wanted, rtol=1e-6)
+    drawn = np.concatenate([wishes(known, told, np.random.default_rng(seed)) for seed in range(40)])
+    often = np.array([(drawn == point).all(1).mean() for point in known.points])
+    assert often.sum() == pytest.approx(SURVEYED)
+    np.testing.assert_allclose(often / often.sum(), wanted, atol=5 / np.sqrt(40 * DRAWS * SURVEYED) * np.sqrt(wanted.max()))
+
+
+def test_after_a_jump_all_wishes_are_near_where_it_led() -> None:
+    known = space()
+    features = np.full(FEATURES, 4.0)
+    drawn = wishes(known, [], np.random.default_rng(0), features)
+    assert drawn.shape == (DRAWS, FEATURES)
+    assert not (drawn[:, None] == known.points).all(-1).any()
+    np.testing.assert_allclose(drawn.mean(0), known(features), atol=0.2)
 
 
 def test_shown_are_the_textures_that_leave_the_nearest_nearest() -> None:

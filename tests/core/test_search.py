@@ -178,9 +178,16 @@ def test_a_model_that_makes_one_texture_only_is_said(model: TextureModel) -> Non
         def generate(self, latents: object, size: object = None, seed: int = 0, progress: object = None) -> np.ndarray:
             return np.full((len(np.atleast_2d(latents)), 32, 32, 3), 0.5, np.float32)
 
-    chosen = Search(Flat(), settings=FEW).sample().representatives  # type: ignore[arg-type]
-    assert chosen.indices.tolist() == [0]
-    assert "1 of 9" in (chosen.message or "")
+    for chosen_by in (FEW, LEARNING):
+        chosen = Search(Flat(), settings=chosen_by).sample().representatives  # type: ignore[arg-type]
+        assert chosen.indices.tolist() == [0]
+        assert "1 of 9" in (chosen.message or "")
+
+
+def test_similarity_is_there_for_who_asks(model: TextureModel) -> None:
+    for chosen_by in (FEW, LEARNING):
+        candidates = start(model, settings=chosen_by).sample()
+        np.testing.assert_allclose(candidates.similarity, mssim_matrix(compared(candidates.images)), atol=1e-6)
 
 
 @pytest.mark.parametrize(

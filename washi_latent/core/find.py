@@ -20,7 +20,7 @@ from .texture_features import texture_features
 
 Latents = NDArray[np.float64]
 
-EVERYWHERE, ROUNDS, CHILDREN = 256, 14, 32
+EVERYWHERE, ROUNDS, CHILDREN = 256, 28, 24
 PARENTS = (16, 4)
 """Textures that children come from, in the first round and in the last: many basins at first."""
 STRAY = (0.6, 0.12)

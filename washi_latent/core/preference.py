@@ -6,7 +6,10 @@ a softmax of squared distances: a multinomial logistic regression, whose posteri
 normal (Laplace). Relevance feedback of this kind is Bayesian image retrieval's (Cox, Miller, Minka, Papathomas and Yianilos
 2000, PicHunter); here it chooses among textures that a model makes while one looks.
 
-Shown are the textures that leave the nearest one to what may be in mind as near as possible, on average over that posterior:
+A model's textures are not spread normally: they come in kinds, with room between. So half of what may be in mind is taken from that
+posterior, half from textures of the model itself, those of the survey, each as often as the picks make it likely.
+
+Shown are the textures that leave the nearest one to what may be in mind as near as possible, on average over these wishes:
 a facility location problem, as covering all candidates is, but it covers wishes instead.
 """
 
@@ -36,6 +39,10 @@ SURVEY_SAMPLES = 256
 DRAWS = 96
 UNCERTAINTY = 0.06
 """How far choices stray from the features' own order: the softmax's temperature, in typical differences."""
+
+SURVEYED, LENIENCE = 0.5, 3.0
+"""Share of wishes that are textures of the survey; and how much farther choices may stray from the order of these: the survey is
+coarse, and what is in mind lies between its textures."""
 
 REACH = 2.5
 
@@ -134,6 +141,28 @@ class Belief:
         return rng.multivariate_normal(self.mean, self.covariance, count, method="cholesky")
 
 
+def wishes(space: FeatureSpace, comparisons: Sequence[Comparison], rng: np.random.Generator, anchor: ArrayLike | None = None) -> Vectors:
+    """What may be in mind after some comparisons, (DRAWS, F) coordinates.
+
+    Args:
+        space, comparisons, anchor: as `believe` takes them. Where there is an anchor, all wishes are of that belief.
+        rng: source of randomness.
+    """
+    surveyed = round(DRAWS * SURVEYED) if anchor is None else 0
+    believed = believe(space, comparisons, anchor).draw(DRAWS - surveyed, rng)
+    weights = likelihoods(space, comparisons, space.points)
+    return np.concatenate([believed, space.points[rng.choice(len(weights), surveyed, p=weights)]])
+
+
+def likelihoods(space: FeatureSpace, comparisons: Sequence[Comparison], points: Vectors) -> Vectors:
+    """(N,) how likely it is that each of some points (N, F), and no other point, is in mind after some comparisons."""
+    logs = np.zeros(len(points))
+    for comparison in comparisons:
+        logs += _Options.of(space(comparison.options), comparison.chosen, LENIENCE * space.typical).log_likelihood(points)
+    weights = np.exp(logs - logs.max())
+    return weights / weights.sum()
+
+
 def survey(model: Model, noise_seed: int, progress: Progress = ignore) -> FeatureSpace:
     """The feature space of a model, from `SURVEY_SAMPLES` of its textures; remembered as long as the model lives."""
     known = _surveys.setdefault(model, {})
@@ -203,6 +232,12 @@ class _Options:
         centered = points - points.mean(0)
         spread = float(np.sqrt((centered**2).sum(1).mean()))
         return cls(centered, (points**2).sum(1), chosen, UNCERTAINTY * typical * spread + 1e-9)
+
+    def log_likelihood(self, points: Vectors) -> Vectors:
+        """(N,) of the choice, if what is in mind is each of some points (N, F)."""
+        utility = (2 * points @ self.centered.T - self.squares) / (2 * self.temperature)
+        utility -= utility.max(1, keepdims=True)
+        return utility[:, self.chosen] - np.log(np.exp(utility).sum(1))
 
     def slopes(self, mean: Vectors) -> tuple[Vectors, Vectors]:
         """Gradient and negative Hessian of the choice's log likelihood."""

@@ -100,15 +100,19 @@ def _check(matrix: NDArray[np.float64], count: int, method: str) -> None:
         raise WashiError("similarities hold values that are not numbers: check the textures")
 
 
-def distinct(similarity: ArrayLike, count: int, progress: Progress = ignore) -> tuple[NDArray[np.intp], str | None]:
-    """Indices of textures that differ from every one before, rows of (N, M) that don't repeat; and a message if they are fewer than `count`."""
-    matrix, kept = np.asarray(similarity, np.float64), list[int]()
+def distinct(rows: ArrayLike, count: int, progress: Progress = ignore, equal: float = 1 - SAME) -> tuple[NDArray[np.intp], str | None]:
+    """Indices of textures that differ from every one before, rows of (N, M) that don't repeat; and a message if they are fewer than `count`.
+
+    Args:
+        rows: similarities, or any coordinates. count: how many are wanted. equal: numbers that differ by less count as one.
+    """
+    matrix, kept = np.asarray(rows, np.float64), list[int]()
     for i, row in enumerate(matrix):
         progress(i / len(matrix))
         # Rows that repeat are alike where this one is largest, at itself where all are compared: few others are, and whole rows are long.
         where = int(row.argmax())
-        alike = [k for k, near in zip(kept, np.abs(matrix[kept, where] - row[where]) < 1 - SAME, strict=True) if near]
-        if not (np.abs(matrix[alike] - row).max(1) < 1 - SAME).any():
+        alike = [k for k, near in zip(kept, np.abs(matrix[kept, where] - row[where]) < equal, strict=True) if near]
+        if not (np.abs(matrix[alike] - row).max(1) < equal).any():
             kept.append(i)
     few = len(kept) < count
     message = f"only {len(kept)} of {len(matrix)} textures differ: {len(kept)} shown instead of {count}" if few else None

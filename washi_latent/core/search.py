@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import WashiError
 from .images import resize, rgb, square
 from .models import ModelInfo
-from .preference import DRAWS, PREVIEW_EDGE, Comparison, FeatureSpace, Seen, believe, most_useful, survey
+from .preference import PREVIEW_EDGE, Comparison, FeatureSpace, Seen, most_useful, survey, wishes
 from .progress import Progress, ignore, part
 from .representatives import METHODS, Method, Representatives, choose_representatives, distinct
 from .similarity import mssim_matrix
@@ -37,6 +38,9 @@ SEARCH_METHODS: tuple[SearchMethod, ...] = ("preference", *METHODS)
 
 COMPARED_EDGE = 64
 """Textures are compared at this many pixels an edge: a step must answer while the artist looks."""
+
+SAME_FEATURES = 1e-3
+"""Textures whose coordinates all differ by less count as one."""
 
 MAX_SAMPLES = 4096
 ALL_PAIRS, REFERENCES = 200, 32
@@ -218,20 +222,26 @@ class Candidates:
 
     Attributes:
         latents: (N, dim). images: (N, H, W, C) in [0, 1].
-        similarity: (N, N) MSSIM of the compared pictures; estimated for more than `ALL_PAIRS` of them, see `similarities`.
         representatives: chosen indices, labels, and a message or None.
         node, draw: whose they are.
         seen: what a pick teaches here; `Search.pick` takes it where the pick is made without these candidates at hand. None
             with methods that don't learn.
+        measured: the similarity, where the method needed it. threads: for the similarity; None: all cores.
     """
 
     latents: Latents
     images: Array
-    similarity: Array
     representatives: Representatives
     node: int
     draw: int
     seen: Seen | None = None
+    measured: Array | None = field(default=None, repr=False)
+    threads: int | None = None
+
+    @cached_property
+    def similarity(self) -> Array:
+        """(N, N) MSSIM of the compared pictures; estimated for more than `ALL_PAIRS` of them, see `similarities`."""
+        return similarities(in_pieces(compared, self.images), self.threads) if self.measured is None else self.measured
 
 
 @dataclass
@@ -298,7 +308,7 @@ class Search:
         images = self.model.generate(latents, self._edge(), self.state.noise_seed, part(progress, 0, 0.8))
         similarity = similarities(in_pieces(compared, images, part(progress, 0.8, 0.82)), self.threads, part(progress, 0.82, 0.95))
         chosen = choose_representatives(similarity, settings.representatives, settings.method, rng, part(progress, 0.95, 1))
-        return Candidates(latents, images, similarity, chosen, index, draw)
+        return Candidates(latents, images, chosen, index, draw, measured=similarity)
 
     def _look_for_preference(self, latents: Latents, rng: np.random.Generator, progress: Progress) -> Candidates:
         """Candidates of which those are shown that are most useful, by what the picks so far tell."""
@@ -308,25 +318,23 @@ class Search:
         stands = state.node.parent >= 0 or any(state.node.center)
         wide = np.concatenate([latents, [state.node.center]]) if stands else latents
         pictures = self.model.generate(wide, self._edge(), state.noise_seed, part(progress, 0.3, 0.85))
-        features, images = in_pieces(self._features, pictures, part(progress, 0.85, 0.88)), pictures[: len(latents)]
-        similarity = similarities(in_pieces(compared, images, part(progress, 0.88, 0.9)), self.threads, part(progress, 0.9, 0.97))
-        here = features[-1] if stands else None
-        different, message = distinct(similarity, wanted, part(progress, 0.97, 0.99))
-        progress(0.99)
-        points = space(features[: len(latents)])
+        features, images = in_pieces(self._features, pictures, part(progress, 0.85, 0.9)), pictures[: len(latents)]
+        here, points = features[-1] if stands else None, space(features[: len(latents)])
+        different, message = distinct(points, wanted, part(progress, 0.9, 0.98), SAME_FEATURES)
+        progress(0.98)
         useful = most_useful(points[different], self._wishes(space, here, rng), min(wanted, len(different)), None if here is None else space(here))
         indices = different[useful]
         labels = np.linalg.norm(points[:, None] - points[indices], axis=-1).argmin(1).astype(np.intp)
         labels[indices] = np.arange(len(indices))
         chosen = Representatives(indices, labels, message)
-        return Candidates(latents, images, similarity, chosen, state.current, state.node.draw, Seen(features[: len(latents)], indices, here))
+        return Candidates(latents, images, chosen, state.current, state.node.draw, Seen(features[: len(latents)], indices, here), threads=self.threads)
 
     def _wishes(self, space: FeatureSpace, here: Array | None, rng: np.random.Generator) -> Latents:
         """Coordinates of what may be in mind: anything that the model makes, until a pick or a place to begin at tells."""
         comparisons, landed = self.state.comparisons()
         if not comparisons and not landed:
             return space.points
-        return believe(space, comparisons, here if landed else None).draw(DRAWS, rng)
+        return wishes(space, comparisons, rng, here if landed else None)
 
     def _features(self, images: Array) -> Array:
         """Of pictures of the model's own size as they are; of those of any size by previews' size, the mean of up to four pieces."""
