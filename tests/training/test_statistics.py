@@ -67,9 +67,7 @@ def test_training_asks_for_the_mean_statistics_of_a_recipe() -> None:
     likeness: list[float] = []
     for shift in (0.0, 1.0):
         free = FreeSheets.measured(np.stack(own), parameters, pairs)
-        spread = free.statistics.std(0) + 1e-3
-        trainer.free = FreeSheets(free.statistics + np.float32(shift) * spread, free.recipes)
-        trainer.spread = torch.from_numpy(spread)
+        trainer.free = FreeSheets(free.statistics + np.float32(shift) * free.spread, free.recipes)
         with torch.no_grad():
             likeness.append(float(np.mean([float(trainer._likeness()) for _ in range(4)])))
     assert likeness[1] > likeness[0] + 0.3

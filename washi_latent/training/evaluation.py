@@ -174,16 +174,33 @@ def evaluate(model: TextureModel, patches: Patches, count: int | None = None, se
 
 def _distances(generated: list[Array], training: list[Array], held_out: Array) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    for name, distance in (("energy", energy_distance), ("frechet", frechet_distance)):
-        ours, theirs = ([distance(part, held_out) for part in parts] for parts in (generated, training))
+    for name, distance in DISTANCES.items():
+        ours, theirs, ratio = mean_distances(distance, generated, training, held_out)
         result[name] = {
             "generated": _round(np.mean(ours)),
             "training": _round(np.mean(theirs)),
             "training_range": [_round(min(theirs)), _round(max(theirs))],
             "between_training": _round(distance(training[0], training[1])),
-            "ratio": _ratio(float(np.mean(ours)), float(np.mean(theirs))),
+            "ratio": ratio,
         }
     return result
+
+
+DISTANCES = {"energy": energy_distance, "frechet": frechet_distance}
+
+
+def mean_distances(
+    distance: Callable[[Array, Array], float], generated: list[Array], real: list[Array], held_out: Array
+) -> tuple[list[float], list[float], float]:
+    """Distances of draws of generated and of real pictures to held-out ones, each by draw, and the ratio of their means."""
+    ours, theirs = ([distance(part, held_out) for part in parts] for parts in (generated, real))
+    return ours, theirs, _ratio(float(np.mean(ours)), float(np.mean(theirs)))
+
+
+def mean_coverage(generated: list[Array], real: list[Array], held_out: Array) -> tuple[Array, Array]:
+    """(density, coverage) of generated and of real pictures, means over draws."""
+    ours, theirs = (np.mean([density_and_coverage(held_out, part) for part in parts], 0) for parts in (generated, real))
+    return ours, theirs
 
 
 def _ratio(ours: float, theirs: float) -> float:
@@ -211,7 +228,7 @@ def _diversity(samples: Samples, generated: Array, training: Array) -> dict[str,
 
 
 def _coverage(generated: list[Array], training: list[Array], held_out: Array) -> dict[str, float]:
-    ours, theirs = (np.mean([density_and_coverage(held_out, part) for part in parts], 0) for parts in (generated, training))
+    ours, theirs = mean_coverage(generated, training, held_out)
     return {"density": _round(ours[0]), "coverage": _round(ours[1]), "density_training": _round(theirs[0]), "coverage_training": _round(theirs[1])}
 
 

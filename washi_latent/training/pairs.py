@@ -46,7 +46,11 @@ def sheet_from_fields(fields: Array, parameters: Mapping[str, Any]) -> Array:
         (H, W, 5) float32 in [0, 1]: sRGB colour, height, opacity.
     """
     pulp = pulp_from_fields(dict(zip(FIELD_NAMES, fields, strict=True)), parameters)
-    color, height, opacity = finish(pulp, parameters, MILLIMETRES_PER_PIXEL)
+    return channels(*finish(pulp, parameters, MILLIMETRES_PER_PIXEL))
+
+
+def channels(color: Array, height: Array, opacity: Array) -> Array:
+    """(H, W, 3), (H, W) and (H, W) as one sheet (H, W, 5)."""
     return np.concatenate([color, height[..., None], opacity[..., None]], -1)
 
 

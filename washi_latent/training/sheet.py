@@ -145,6 +145,11 @@ class FreeSheets:
     statistics: NDArray[np.float32]
     recipes: NDArray[np.float32]
 
+    @property
+    def spread(self) -> NDArray[np.float32]:
+        """(S,) deviations over sheets, what differences are measured in."""
+        return self.statistics.std(0) + np.float32(1e-3)
+
     @classmethod
     def measured(cls, sheets: NDArray[Any], parameters: Sequence[Mapping[str, Any]], pairs: Pairs, crops: int = 3, seed: int = 0) -> FreeSheets:
         """Measure (N, 256, 256, 5) periodic sheets that were simulated from `parameters`."""
@@ -208,8 +213,6 @@ class SheetTrainer:
     ) -> None:
         torch.manual_seed(seed)
         self.free, self.statistics = free, Statistics()
-        if free is not None:
-            self.spread = torch.from_numpy(free.statistics.std(0) + 1e-3)
         self.pairs, self.batch, self.crop, self.steps = pairs, batch, crop, steps
         self.options: dict[str, Any] = {
             "features": features, "fields": list(FIELD_NAMES), "gates": list(GATED), "margin": SheetGenerator.MARGIN, "recipe": len(RECIPE), "steps": 10,
@@ -277,27 +280,28 @@ class SheetTrainer:
         assert self.free is not None
         indices = self.numbers.integers(0, len(self.free.recipes), self.PAPERS)
         recipes = torch.from_numpy(self.free.recipes[indices]).repeat(2, 1)
-        margin, span = SheetGenerator.MARGIN, EDGE + 2 * SheetGenerator.MARGIN
-        fields = np.empty((2 * self.PAPERS, len(FIELD_NAMES), span, span), np.float32)
-        for i, layout in enumerate(self.numbers.integers(0, len(self.pairs.layouts), len(fields))):
-            rows, columns = ((np.arange(-margin, EDGE + margin) + n) % LAYOUT for n in self.numbers.integers(0, LAYOUT, 2))
-            fields[i] = self.pairs.layouts[layout][:, rows[:, None], columns[None]]
+        layouts = self.numbers.integers(0, len(self.pairs.layouts), len(recipes))
+        fields = np.stack([self._cut(layout, self.numbers.integers(0, LAYOUT, 2), EDGE) for layout in layouts])
         seen = self.statistics(self.generator.compose(recipes, torch.from_numpy(fields)))
-        off = (seen - torch.from_numpy(self.free.statistics[indices]).repeat(2, 1)) / self.spread
+        off = (seen - torch.from_numpy(self.free.statistics[indices]).repeat(2, 1)) / torch.from_numpy(self.free.spread)
         first, second = off.clamp(-5, 5).chunk(2)
         return (first * second).mean()
 
+    def _cut(self, layout: int, corner: NDArray[np.int64], edge: int) -> NDArray[np.float32]:
+        """Fields of one layout from a corner (y, x) on, with the generator's margin, around the border: (F, edge + 6, edge + 6)."""
+        around = np.arange(-SheetGenerator.MARGIN, edge + SheetGenerator.MARGIN)
+        rows, columns = ((around + n) % LAYOUT for n in corner)
+        return self.pairs.layouts[layout][:, rows[:, None], columns[None]].astype(np.float32)
+
     def _crops(self) -> tuple[Tensor, Tensor, Tensor]:
-        margin, span = SheetGenerator.MARGIN, self.crop + 2 * SheetGenerator.MARGIN
-        fields, sheets = np.empty((self.batch, len(FIELD_NAMES), span, span), np.float32), np.empty((self.batch, 5, self.crop, self.crop), np.float32)
-        indices = self.numbers.integers(0, len(self.pairs.sheets), self.batch)
+        sheets = np.empty((self.batch, 5, self.crop, self.crop), np.float32)
+        indices, fields = self.numbers.integers(0, len(self.pairs.sheets), self.batch), []
         for i, chosen in enumerate(indices):
-            y, x = self.numbers.integers(0, LAYOUT, 2)
-            rows, columns = (np.arange(-margin, self.crop + margin) + n for n in (y, x))
-            layout = self.pairs.layouts[self.pairs.layout_of[chosen]]
-            fields[i] = layout[:, (rows % LAYOUT)[:, None], (columns % LAYOUT)[None]]
-            sheets[i] = np.moveaxis(self.pairs.sheets[chosen][np.ix_(rows[margin:-margin] % LAYOUT, columns[margin:-margin] % LAYOUT)], -1, 0)
-        return torch.from_numpy(fields), torch.from_numpy(sheets), torch.from_numpy(self.pairs.recipes[indices])
+            corner = self.numbers.integers(0, LAYOUT, 2)
+            fields.append(self._cut(self.pairs.layout_of[chosen], corner, self.crop))
+            rows, columns = ((np.arange(self.crop) + n) % LAYOUT for n in corner)
+            sheets[i] = np.moveaxis(self.pairs.sheets[chosen][np.ix_(rows, columns)], -1, 0)
+        return torch.from_numpy(np.stack(fields)), torch.from_numpy(sheets), torch.from_numpy(self.pairs.recipes[indices])
 
     def make(self, recipes: Tensor, layout: int = 0) -> NDArray[np.float32]:
         """(N, R) -> (N, 256, 256, 5) sheets of the averaged generator on one of the layouts."""

@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from ..core.errors import WashiError
+from ..core.images import quantized
 from ..core.models import TextureModel, load_model
 from ..core.search import compared
 from ..core.sequence import interpolate, slerp
 from ..core.similarity import gray, mssim_matrix
-from .evaluation import ROUNDS, density_and_coverage, energy_distance, frechet_distance
+from .evaluation import DISTANCES, ROUNDS, mean_coverage, mean_distances
 from .features import FeatureSpace, texture_features
 from .sheet import random_sheet_kind, scans
 from .washi import synthesize
@@ -76,17 +77,13 @@ def evaluate_sheets(model: TextureModel, count: int = 300, seed: int = 0, jobs: 
 def distances(generated: list[NDArray[Any]], simulated: list[NDArray[Any]], held: NDArray[Any]) -> dict[str, Any]:
     """Means over draws of generated and of simulated sheets, each (N, D), of their distance to the held-out ones, density and coverage."""
     result: dict[str, Any] = {}
-    for name, distance in (("energy", energy_distance), ("frechet", frechet_distance)):
-        ours, theirs = ([distance(part, held) for part in parts] for parts in (generated, simulated))
-        result[name] = {"generated": _round(np.mean(ours)), "simulated": _round(np.mean(theirs)), "ratio": _round(np.mean(ours) / max(np.mean(theirs), 1e-9))}
+    for name, distance in DISTANCES.items():
+        ours, theirs, ratio = mean_distances(distance, generated, simulated, held)
+        result[name] = {"generated": _round(np.mean(ours)), "simulated": _round(np.mean(theirs)), "ratio": ratio}
         result[name] |= {"generated_range": [_round(min(ours)), _round(max(ours))], "simulated_range": [_round(min(theirs)), _round(max(theirs))]}
-    ours, theirs = (np.mean([density_and_coverage(held, part) for part in parts], 0) for parts in (generated, simulated))
-    result["coverage"] = {
-        "density": _round(ours[0]),
-        "coverage": _round(ours[1]),
-        "density_simulated": _round(theirs[0]),
-        "coverage_simulated": _round(theirs[1]),
-    }
+    of_generated, of_simulated = mean_coverage(generated, simulated, held)
+    result["coverage"] = dict(zip(("density", "coverage"), map(_round, of_generated), strict=True))
+    result["coverage"] |= dict(zip(("density_simulated", "coverage_simulated"), map(_round, of_simulated), strict=True))
     return result
 
 
@@ -96,11 +93,11 @@ def _features(pictures: Crops, jobs: int) -> dict[str, NDArray[np.float64]]:
 
 
 def _scan(sheets: NDArray[np.float32]) -> Crops:
-    return np.round(scans(sheets) * 255).astype(np.uint8)
+    return quantized(scans(sheets), np.uint8)
 
 
 def _simulated(kind: str, seed: int) -> Crops:
-    return np.round(synthesize(kind, EDGE, seed).scan() * 255).astype(np.uint8)
+    return quantized(synthesize(kind, EDGE, seed).scan(), np.uint8)
 
 
 def _kinds(generated: NDArray[Any], simulated: NDArray[Any], held: NDArray[Any], names: list[str], held_names: list[str]) -> dict[str, dict[str, float]]:

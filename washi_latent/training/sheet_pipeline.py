@@ -18,6 +18,7 @@ from .card import png_bytes
 from .export import export_bundle, sheet_inputs, tile_bytes
 from .kinds import kinds_files
 from .loop import Schedule, Trainer, run
+from .pairs import channels
 from .photograph_pipeline import train_on_photographs
 from .pipeline import settle
 from .sheet import CHANNELS, FreeSheets, Pairs, SheetTrainer, draw_silver, make_pairs, random_sheet_kind, scans
@@ -87,19 +88,19 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
     return export_sheet(trainer.finished(), tile, trainer.options, facts, options, say)
 
 
-def free_sheets(pairs: Pairs, seed: int, say: Say, count: int = 0, jobs: int = 2) -> FreeSheets:
+def free_sheets(pairs: Pairs, seed: int, say: Say) -> FreeSheets:
     """Simulate whole sheets, and measure them."""
     say("simulating sheets that lay themselves")
     rng = np.random.default_rng([seed, 5])
-    kinds = [random_sheet_kind(i, rng) for i in range(count or FREE)]
-    made = Parallel(n_jobs=jobs)(delayed(_free)(kind, seed * 10_000 + i) for i, kind in enumerate(kinds))
+    kinds = [random_sheet_kind(i, rng) for i in range(FREE)]
+    made = Parallel(n_jobs=2)(delayed(_free)(kind, seed * 10_000 + i) for i, kind in enumerate(kinds))
     parameters = [draw_silver(p, rng) for _, p in made]
     return FreeSheets.measured(np.stack([sheet for sheet, _ in made]), parameters, pairs, seed=seed)
 
 
 def _free(kind: str, seed: int) -> tuple[NDArray[np.float16], dict[str, Any]]:
     sheet = synthesize(kind, 256, seed)
-    return np.concatenate([sheet.color, sheet.height[..., None], sheet.opacity[..., None]], -1).astype(np.float16), dict(sheet.parameters)
+    return channels(sheet.color, sheet.height, sheet.opacity).astype(np.float16), dict(sheet.parameters)
 
 
 def _facts(steps: int, seconds: float, options: TrainOptions, begin_with: ModelInfo | None) -> dict[str, Any]:

@@ -328,8 +328,8 @@ TILE_FIBRES = ((9.0, 0.15), (4.0, 0.10))
 """Length and coarseness of the fibres in the tile's planes."""
 TILE_GRAMMAGE = (5.0, 24.0)
 """Of the sparse and of the dense planes, g/m2."""
-TILE_ALIGNMENT = {(0, 0): 0.4, (0, 1): 0.2, (1, 0): 0.2, (1, 1): 0.2}
-"""By grammage and fibre: the thinnest sheets of long fibres, tengujo, have been rocked the most."""
+TILE_ALIGNMENT = (0.2, 0.2, 0.4, 0.2)
+"""Of the planes in their order: the thinnest sheets of long fibres, tengujo, have been rocked the most."""
 
 
 def fibre_tile(seed: int = 7, size: int = 1024) -> NDArray[np.uint8]:
@@ -340,10 +340,11 @@ def fibre_tile(seed: int = 7, size: int = 1024) -> NDArray[np.uint8]:
         mean, 24 levels a deviation.
     """
     planes: list[NDArray[np.uint8]] = []
-    for number, ((i, grammage), (j, (length, coarseness))) in enumerate(product(reversed([*enumerate(TILE_GRAMMAGE)]), enumerate(TILE_FIBRES))):
+    kinds = product(reversed(TILE_GRAMMAGE), TILE_FIBRES)
+    for number, ((grammage, (length, coarseness)), alignment) in enumerate(zip(kinds, TILE_ALIGNMENT, strict=True)):
         rng = np.random.default_rng([seed, number])
         parameters = draw_parameters("kozo", rng)
-        parameters.update(fibre_length=length, coarseness=coarseness, curl=0.15, alignment=TILE_ALIGNMENT[i, j], cloud_contrast=0.0, axis=0.0)
+        parameters.update(fibre_length=length, coarseness=coarseness, curl=0.15, alignment=alignment, cloud_contrast=0.0, axis=0.0)
         mass = _Maker(size, 0.1, parameters, rng).lay_fibres(grammage)
         relative = mass / mass.mean() - 1
         planes.append(np.clip(np.round(128 + 24 * relative / relative.std()), 0, 255).astype(np.uint8))
