@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import skew
 
 from washi_latent.core import WashiError, texture_features
 from washi_latent.core.texture_features import GROUPS
@@ -46,6 +47,14 @@ def test_each_group_sees_what_it_is_named_for() -> None:
     np.testing.assert_allclose(changes["faint"][group("contrast")], -np.log(0.3), atol=0.02)
     assert changes["lines"][group("direction")].max() > 0.3
     assert texture_features(speckled)[0, group("marks")][0] < before[group("marks")][0] - 0.3
+
+
+def test_faint_contrast_is_measured_as_well() -> None:
+    """Paper is nearly one colour: what single precision loses of its mean must not count as lopsided."""
+    picture = 0.93 + 0.002 * np.random.default_rng(3).gamma(2.0, size=(3, 64, 64, 1))
+    values = np.asarray(picture, np.float32).astype(np.float64).reshape(3, -1)
+    lopsided = texture_features(np.repeat(picture, 3, -1))[:, -2]
+    np.testing.assert_allclose(lopsided, np.arcsinh(skew(values, 1) * (values.var(1) / (values.var(1) + 1e-7)) ** 1.5), atol=2e-4)
 
 
 def test_sizes_channels_and_refusals() -> None:

@@ -14,6 +14,7 @@ pytest.importorskip("onnx")
 
 from PIL import Image
 from safetensors.torch import save
+from scipy.stats import energy_distance as scipy_energy_distance
 from scipy.stats import kstest
 
 from washi_latent.core import WashiError, load_model, verify, write_bundle
@@ -21,7 +22,7 @@ from washi_latent.core.fields import FIELD_NAMES, GATED, gate
 from washi_latent.training import TrainOptions, sheet_pipeline, train
 from washi_latent.training.data import Patches, cut_patches, photograph_patches
 from washi_latent.training.dcgan import DCGANTrainer
-from washi_latent.training.evaluation import density_and_coverage, energy_distance, frechet_distance
+from washi_latent.training.evaluation import density_and_coverage, energy_distance, frechet_distance, sample_energy_distance
 from washi_latent.training.export import weights_bytes
 from washi_latent.training.loop import CHECKPOINT, Schedule, load_state, run, save_state
 from washi_latent.training.sheet import (
@@ -174,6 +175,9 @@ def test_distances_know_equal_from_different() -> None:
     rng = np.random.default_rng(0)
     a, b, c = rng.normal(size=(400, 3)), rng.normal(size=(400, 3)), rng.normal(1.5, 1, size=(400, 3))
     assert energy_distance(a, b) < 0.2 < energy_distance(a, c)
+    # Of the samples themselves: as SciPy counts it, and never 0 for two of them.
+    assert sample_energy_distance(a[:, :1], c[:, :1]) == pytest.approx(scipy_energy_distance(a[:, 0], c[:, 0]), rel=1e-9)
+    assert energy_distance(a, b) < sample_energy_distance(a, b) < sample_energy_distance(a, c)
     # Two normal distributions of equal covariance: the squared distance of their means.
     assert frechet_distance(a, c) == pytest.approx(3 * 1.5**2, rel=0.15)
     same, other = density_and_coverage(a, b), density_and_coverage(a, c + 9)

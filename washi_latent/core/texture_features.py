@@ -45,45 +45,49 @@ def texture_features(images: ArrayLike) -> Array:
     array = np.asarray(images, np.float32)
     if array.ndim != 4 or min(array.shape[1:3]) < 16:
         raise WashiError(f"pictures of shape {array.shape} have no texture features: give (N, H, W, C) of 16 pixels or more")
-    opponent = _colors(array) @ _OPPONENT.T
-    mean = opponent.mean((1, 2))
-    centered = opponent - mean[:, None, None]
-    deviation = np.sqrt((centered**2).mean((1, 2)) + _TINY)
-    radial, chroma, direction = _spectra(centered)
-    return np.concatenate([mean, np.log(deviation), radial, chroma, direction, _marks(centered[..., 0] / deviation[:, :1, None])], 1)
+    planes = _opponent(array)
+    mean = planes.mean((2, 3), dtype=np.float64).astype(np.float32)  # of faint contrast, single precision would shift what is lopsided
+    planes -= mean[..., None, None]
+    deviation = np.sqrt(_mean_of_squares(planes) + _TINY)
+    marks = _marks(planes[:, 0].reshape(len(planes), -1) / deviation[:, :1])
+    return np.concatenate([mean, np.log(deviation), _spectra(planes), marks], 1)
 
 
-def _colors(images: Array) -> Array:
-    return images[..., :3] if images.shape[-1] >= 3 else np.repeat(images[..., :1], 3, -1)
+def _opponent(images: Array) -> Array:
+    """Opponent colours (N, 3, H, W) of pictures (N, H, W, C)."""
+    pixels = (images[..., :3] if images.shape[-1] >= 3 else np.repeat(images[..., :1], 3, -1)).reshape(len(images), -1, 3)
+    return np.matmul(_OPPONENT, pixels.swapaxes(1, 2)).reshape(len(images), 3, *images.shape[1:3])
+
+
+def _mean_of_squares(planes: Array) -> Array:
+    return np.einsum("ncyx,ncyx->nc", planes, planes) / np.float32(planes.shape[2] * planes.shape[3])
 
 
 def _marks(standard: Array) -> Array:
-    lopsided = np.arcsinh((standard**3).mean((1, 2)))
-    rarest = np.log(np.quantile(np.abs(standard), 0.998, axis=(1, 2)) + 0.1)
+    """(N, 2) of luminances (N, H W) of mean 0 and deviation 1."""
+    lopsided = np.arcsinh(np.einsum("ni,ni->n", standard * standard, standard) / np.float32(standard.shape[1]))
+    rarest = np.log(np.quantile(np.abs(standard), 0.998, axis=1) + 0.1)
     return np.stack([lopsided, rarest], 1).astype(np.float32)
 
 
-def _spectra(centered: Array) -> tuple[Array, Array, Array]:
+def _spectra(centered: Array) -> Array:
+    """(N, RADIAL_BINS + CHROMA_BINS + 4) of planes (N, 3, H, W) of mean 0."""
     from scipy.fft import rfft2
 
-    window, rings, angle, coarse = _frequencies(*centered.shape[1:3])
-    planes = np.ascontiguousarray(np.moveaxis(centered, -1, 1)) * window
-    power = np.abs(rfft2(planes)) ** 2
-    flat = power.reshape(*power.shape[:2], -1)
-    luminance, color = flat[:, 0], flat[:, 1] + flat[:, 2]
-    radial = np.log(luminance @ rings + _TINY)
-    thirds = rings.reshape(len(rings), CHROMA_BINS, -1).sum(2)
-    chroma = np.log(color @ thirds + _TINY)
-    direction = []
-    for part in (coarse, ~coarse):
-        total = luminance[:, part].sum(1) + _TINY
-        direction += [luminance[:, part] @ np.cos(2 * angle[part]) / total, luminance[:, part] @ np.sin(2 * angle[part]) / total]
-    return radial.astype(np.float32), chroma.astype(np.float32), np.stack(direction, 1).astype(np.float32)
+    window, rings, thirds, ways = _frequencies(*centered.shape[2:])
+    waves = rfft2(centered * window)
+    power = (waves.real**2 + waves.imag**2).reshape(*waves.shape[:2], -1)
+    luminance, color = power[:, 0], power[:, 1] + power[:, 2]
+    along = (luminance @ ways).reshape(-1, 2, 3)
+    direction = (along[..., :2] / (along[..., 2:] + _TINY)).reshape(len(power), 4)
+    return np.concatenate([np.log(luminance @ rings + _TINY), np.log(color @ thirds + _TINY), direction], 1)
 
 
 @lru_cache(8)
-def _frequencies(height: int, width: int) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
-    """Window, (M, RADIAL_BINS) ring membership with weights that make power a variance, angles, and which are coarse."""
+def _frequencies(height: int, width: int) -> tuple[Array, Array, Array, Array]:
+    """Window (H, W); by frequency, which of `RADIAL_BINS` and which of `CHROMA_BINS` rings it belongs to, with weights that make power a
+    variance; and, of coarse and of fine structure, cosine and sine of twice its angle, and 1.
+    """
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]).astype(np.float32)
     window /= np.sqrt((window**2).mean())
     y, x = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
@@ -92,4 +96,7 @@ def _frequencies(height: int, width: int) -> tuple[Array, Array, Array, NDArray[
     edges = np.geomspace(1.5 / max(height, width), 0.5, RADIAL_BINS + 1)
     ring = np.digitize(radius, edges) - 1
     rings = (ring[:, None] == np.arange(RADIAL_BINS)) * (both.ravel() / (height * width) ** 2)[:, None]
-    return window, rings.astype(np.float32), angle.astype(np.float32), radius < np.sqrt(edges[0] * 0.5)
+    thirds = rings.reshape(len(rings), CHROMA_BINS, -1).sum(2)
+    turns, coarse = np.stack([np.cos(2 * angle), np.sin(2 * angle), np.ones_like(angle)], 1), radius < np.sqrt(edges[0] * 0.5)
+    ways = np.concatenate([turns * part[:, None] for part in (coarse, ~coarse)], 1)
+    return window, rings.astype(np.float32), thirds.astype(np.float32), ways.astype(np.float32)
