@@ -171,3 +171,174 @@ def test_a_file_that_is_no_picture_is_said(explored: Any, tmp_path: Path) -> Non
     assert "no.png" in jobs.error
     with pytest.raises(RuntimeError, match="no pixels: choose another"):
         bpy.ops.washi.find_picture(image="missing")
+
+
+def unwrapped(name: str, edge: float) -> Any:
+    bpy.ops.mesh.primitive_plane_add(size=edge)
+    bpy.context.object.name = name
+    return bpy.context.object
+
+
+def select(*things: Any) -> None:
+    for thing in bpy.context.scene.objects:
+        thing.select_set(thing in things)
+    bpy.context.view_layer.objects.active = things[0] if things else None
+
+
+def tiles(thing: Any) -> float:
+    nodes = thing.active_material.node_tree.nodes
+    return next(node for node in nodes if node.type == "MAPPING").inputs["Scale"].default_value[0]
+
+
+def linked(path: Path, kind: str, name: str) -> Any:
+    with bpy.data.libraries.load(str(path), link=True) as (_, there):
+        setattr(there, kind, [name])
+    return getattr(bpy.data, kind)[name, str(path)]
+
+
+@pytest.fixture
+def library(explored: Any, tmp_path: Path) -> Path:
+    """A file with an object "Plane" that shows "Washi 0"; the scene is new again, with a search."""
+    thing = unwrapped("Plane", 1)
+    bpy.ops.washi.apply()
+    assert thing.active_material.name == "Washi 0"
+    path = tmp_path / "library.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.context.scene.washi.model = "small-64"
+    bpy.ops.washi.explore()
+    return path
+
+
+def test_a_linked_material_of_the_same_name_is_not_taken_for_the_files_own(library: Path) -> None:
+    own = bpy.data.materials.new("Washi 0")
+    if own.node_tree is None:
+        own.use_nodes = True
+    before = sorted(node.name for node in own.node_tree.nodes)
+    thing = unwrapped("Wall", 1)
+    thing.data.materials.append(linked(library, "materials", "Washi 0"))
+    bpy.context.scene.washi.target_slot = "ACTIVE"
+    with pytest.raises(RuntimeError, match="belongs to another file: make it local"):
+        bpy.ops.washi.apply()
+    assert sorted(node.name for node in own.node_tree.nodes) == before
+    assert thing.active_material.library is not None
+    with pytest.raises(RuntimeError, match="belongs to another file: make it local"):
+        bpy.ops.washi.mark_asset(catalogue="")
+    assert own.asset_data is None
+
+
+def test_a_linked_object_of_the_same_name_is_not_taken_for_the_files_own(library: Path) -> None:
+    own, theirs = unwrapped("Plane", 1), linked(library, "objects", "Plane")
+    bpy.context.collection.objects.link(theirs)
+    select(theirs)
+    with pytest.raises(RuntimeError, match="belong to another file: make them local"):
+        bpy.ops.washi.apply()
+    assert own.active_material is None
+
+
+def test_a_library_override_shows_the_paper_in_its_own_slot(library: Path, tmp_path: Path) -> None:
+    theirs = linked(library, "objects", "Plane")
+    bpy.context.collection.objects.link(theirs)
+    own = theirs.override_create()
+    bpy.context.collection.objects.link(own)
+    assert not own.data.is_editable
+    select(own)
+    bpy.ops.washi.pick(index=2)
+    assert bpy.ops.washi.apply() == {"FINISHED"}
+    assert own.active_material.name == "Washi 1"
+    assert theirs.active_material.library is not None
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    assert "Washi 1" in [thing.active_material.name for thing in bpy.data.objects if thing.override_library]
+
+
+def test_what_nothing_shows_is_kept_and_said(explored: Any, tmp_path: Path) -> None:
+    unwrapped("Plane", 1)
+    select()
+    assert bpy.ops.washi.apply() == {"FINISHED"}
+    assert "Nothing was selected" in jobs.note
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    assert [material.name for material in bpy.data.materials] == ["Washi 0"]
+    assert any(image.packed_file for image in bpy.data.images)
+
+
+def test_one_texture_has_its_true_scale_on_two_objects(explored: Any) -> None:
+    small, large = unwrapped("Small", 1), unwrapped("Large", 10)
+    explored.coordinates = "UV"
+    for thing in (small, large):
+        select(thing)
+        bpy.ops.washi.apply()
+    assert tiles(large) == pytest.approx(10 * tiles(small))
+    count = len(bpy.data.materials), len(bpy.data.images)
+    for thing in (large, small):
+        select(thing)
+        bpy.ops.washi.apply()
+    assert (len(bpy.data.materials), len(bpy.data.images)) == count, "each finds its own again"
+    assert tiles(large) == pytest.approx(10 * tiles(small))
+
+
+def test_another_scale_of_the_only_object_replaces_its_material(explored: Any) -> None:
+    thing = unwrapped("Plane", 1)
+    explored.coordinates = "UV"
+    bpy.ops.washi.apply()
+    before = tiles(thing)
+    thing.scale = (2, 2, 2)
+    bpy.context.view_layer.update()
+    bpy.ops.washi.apply()
+    assert (tiles(thing), len(bpy.data.materials)) == (pytest.approx(2 * before), 1)
+
+
+def test_objects_of_different_scales_together_are_said(explored: Any) -> None:
+    things = unwrapped("Small", 1), unwrapped("Large", 10)
+    explored.coordinates = "UV"
+    select(*things)
+    bpy.ops.washi.apply()
+    assert "different scales: apply to one at a time" in jobs.note
+    select(things[0])
+    bpy.ops.washi.apply()
+    assert "different scales" not in jobs.note
+
+
+def test_what_can_be_refused_at_once_draws_nothing(explored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(engine, "draw_sheet", lambda *_, **__: drawn.append(1))
+    thing = unwrapped("Plane", 1)
+    thing.data.uv_layers.remove(thing.data.uv_layers[0])
+    explored.coordinates = "UV"
+    with pytest.raises(RuntimeError, match="no UV map: unwrap it"):
+        bpy.ops.washi.apply()
+    assert not drawn
+
+
+@pytest.mark.parametrize("name", ["wall/left", "../outside", "紙" * 60])
+def test_a_favourite_of_any_name_is_applied_and_writes_nowhere_else(explored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    inside = tmp_path / "a" / "b"
+    inside.mkdir(parents=True)
+    monkeypatch.setattr("tempfile.mkdtemp", lambda prefix="": str(inside))
+    thing = unwrapped("Plane", 1)
+    bpy.ops.washi.keep(name=name)
+    kept = session.place(bpy.context.scene).favourites[-1]
+    assert bpy.ops.washi.apply(favourite=kept) == {"FINISHED"}
+    assert thing.active_material is not None
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_new_search_keeps_the_favourites(explored: Any) -> None:
+    bpy.ops.washi.keep(index=4, name="Moss")
+    kept = session.place(bpy.context.scene).kept
+    bpy.ops.washi.explore(restart=True)
+    stands = session.place(bpy.context.scene)
+    assert (stands.favourites, stands.kept, len(stands.parents)) == (("Moss",), kept, 1)
+    thing = unwrapped("Plane", 1)
+    bpy.ops.washi.apply()
+    thing.active_material["washi_latent"] = json.dumps({**made(thing.active_material), "seed": 5})
+    bpy.ops.washi.continue_from_material()
+    stands = session.place(bpy.context.scene)
+    assert (stands.favourites, engine.noise_seed(explored.state)) == (("Moss",), 5)
+
+
+def test_a_search_that_cannot_be_read_can_be_begun_anew(explored: Any) -> None:
+    explored.state = explored.state.replace('"centers":"', '"centers":"!')
+    assert bpy.ops.washi.explore(restart=True) == {"FINISHED"}
+    assert session.look(bpy.context.scene) is not None

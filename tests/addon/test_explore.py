@@ -199,3 +199,11 @@ def test_the_settings_start_as_the_core_s(washi: Any) -> None:
     names = ("samples", "representatives", "method", "shell", "step")
     assert [getattr(washi, name) for name in names] == [getattr(SearchSettings(), name) for name in names]
     assert washi.radius == pytest.approx(node.settings.radius)
+
+
+def test_no_setting_that_walks_the_search_can_be_animated(washi: Any) -> None:
+    """Each frame would walk it, outside of undo, while rendering too."""
+    bpy.ops.washi.explore()
+    walking = ("spread", "reach", "concentration", "radius", "aim", "samples", "representatives", "method", "elsewhere", "nearest", "shell", "step")
+    for name in (*walking, "history_index"):
+        assert not washi.bl_rna.properties[name].is_animatable, name

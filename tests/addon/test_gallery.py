@@ -11,7 +11,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from washi_latent.addon import engine, gallery_engine, session
+from washi_latent.addon import engine, gallery, gallery_engine, session
 from washi_latent.core import TextureModel
 from washi_latent.core.light import lit
 
@@ -103,3 +103,14 @@ def test_what_is_said_of_a_model_s_scale(sheet_model: TextureModel, models_folde
 def test_sheet_sizes() -> None:
     any_size = gallery_engine.Paper(None, 8, 0.1, tileable=True)
     assert [any_size.sheet_edge(n) for n in (7, 8, 303, 304, 5000)] == [None, 8, 296, 304, gallery_engine.LARGEST]
+
+
+def test_each_gesture_of_the_gallery_is_one_undo_step(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pushed: list[str] = []
+    monkeypatch.setattr(session, "push", pushed.append)
+    monkeypatch.setattr(gallery.Gallery, "redraw", lambda self: None)
+    shown = object.__new__(gallery.Gallery)
+    for operator, arguments in (("pick", {"index": 3}), ("others", {}), ("keep", {"index": 1}), ("back", {})):
+        assert shown.call(operator, **arguments)
+        assert len(pushed) == 1, operator
+        pushed.clear()

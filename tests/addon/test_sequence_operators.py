@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from washi_latent.addon import engine, session, strip
+from washi_latent.addon import engine, preferences, previews, session, strip
 from washi_latent.addon.jobs import jobs
 from washi_latent.core import interpolate, load_model
 
@@ -190,3 +192,29 @@ def test_a_sequence_of_another_model_is_not_joined(explored: Any) -> None:
     both_ends(explored)
     explored.sequence_start = engine.to_text([0.0] * 5)
     assert strip.asked(bpy.context.scene) is None
+
+
+def test_ends_of_another_model_of_as_many_numbers_are_not_this_ones(explored: Any, models_folder: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "models" / "small-other"
+    shutil.copytree(models_folder / "small-64", other)
+    text = (other / "model.json").read_text()
+    (other / "model.json").write_text(text.replace('"small-64"', '"small-other"'))
+    monkeypatch.setenv("WASHI_LATENT_MODELS", os.pathsep.join((str(models_folder), str(other.parent))))
+    preferences.refresh_models()
+    both_ends(explored)
+    scene = bpy.context.scene
+    ends, pictures = session.points(scene), session.small_pictures(scene, stands())
+    previews.keep_only(pictures, "small-64", 0)
+    previews.small.update({latent: np.zeros((8, 8, 4), np.uint8) for latent in pictures})
+    bpy.ops.washi.choose_model(name="small-other")
+    bpy.ops.washi.explore()
+    assert strip.asked(scene) is None
+    assert session.points(scene) == ("", "")
+    session.thumbnails_soon(scene)
+    assert not previews.small, "the same latent is another texture of another model"
+    bpy.ops.washi.choose_model(name="small-64")
+    assert session.points(scene) == ends, "they are its own again"
+    bpy.ops.washi.choose_model(name="small-other")
+    bpy.ops.washi.sequence_from(end="A", source="HERE")
+    assert session.points(scene)[1:] == ("",)
+    assert strip.asked(scene) is None

@@ -19,6 +19,8 @@ import bpy
 
 from . import engine
 from .materials import PROVENANCE, Nodes, PaperImages, PaperOptions, build, image_sockets, new_image, refused, unused_maps
+from .references import Reference, found, name_of
+from .translations import MESSAGE
 
 Store = Literal["PACKED", "FILES"]
 CARRIERS = frozenset({"MESH", "CURVE", "SURFACE", "META", "FONT", "CURVES", "POINTCLOUD"})
@@ -63,8 +65,8 @@ def all_or_nothing() -> Iterator[None]:
 def apply_sheet(
     sheet: Sheet,
     name: str,
-    objects: Sequence[str] = (),
-    into: str | None = None,
+    objects: Sequence[Reference] = (),
+    into: Reference | None = None,
     options: PaperOptions | None = None,
     store: Store = "PACKED",
     new_slot: bool = False,
@@ -72,8 +74,9 @@ def apply_sheet(
     """Make a material of a texture and give it to objects.
 
     Args:
-        name: for a new material. One of this name that shows the same texture is made anew; another texture's is left alone.
-        objects: names of those that get it, in their active slot (made where there is none).
+        name: for a new material. One of this name that shows the same texture is made anew, unless it lies on others at another scale;
+            another texture's is left alone.
+        objects: those that get it, in their active slot (made where there is none). Without any, the material is kept for later.
         into: a material of which the content is replaced instead; it keeps its name and its users.
         store: "PACKED" into the .blend or as "FILES" in the folder textures beside it; before the first save always packed.
         new_slot: add a slot instead of using the active one.
@@ -83,22 +86,42 @@ def apply_sheet(
     """
     chosen = options or PaperOptions()
     targets = carriers(objects)
-    scale = tiles_per_unit(sheet.tile_mm, targets, chosen)
-    store, note = possible_store(store)
+    scale, note = tiles_per_unit(sheet.tile_mm, targets, chosen), _uneven_scale(targets, chosen)
+    store, kept_elsewhere = possible_store(store)
     there = _editable(into) if into is not None else None
-    images = load_maps(sheet.files, into or name, chosen, store)
-    material = there or own_material(name, sheet.provenance)
+    images = load_maps(sheet.files, name if into is None else name_of(into), chosen, store)
+    material = there or own_material(name, sheet.provenance, scale, targets)
     fill(material, sheet, chosen, scale, images)
     for target in targets:
         assign(target, material, new_slot)
-    return Applied(material.name, note)
+    if there is None and not targets:
+        note = keep_unused([material])
+    return Applied(material.name, kept_elsewhere or note)
+
+
+def check(objects: Sequence[Reference], into: Reference | None, options: PaperOptions) -> None:
+    """Refuse before anything is drawn what `apply_sheet` would refuse after it.
+
+    Raises:
+        WashiError: as `apply_sheet`, of everything but the maps.
+    """
+    tiles_per_unit(1000.0, carriers(objects), options)
+    if into is not None:
+        _editable(into)
+
+
+def keep_unused(materials: Iterable[bpy.types.Material]) -> str:
+    """Have materials saved that nothing shows yet, as Blender would not; what to say of it."""
+    for material in materials:
+        material.use_fake_user = True
+    return MESSAGE("Nothing was selected: the material is kept in this file, for you to give to an object")
 
 
 def fill(material: bpy.types.Material, sheet: Sheet, options: PaperOptions, scale: tuple[float, float, float], images: Mapping[str, bpy.types.Image]) -> None:
     """Replace a material's content by a texture; pictures of ours that nobody uses any more go."""
     before = own_images(material)
     build(material, options, scale, units_per_metre(), lambda add, vector: _sockets(add, vector, images, options))
-    remember(material, {**sheet.provenance, "tile_mm": sheet.tile_mm})
+    remember(material, {**sheet.provenance, "tile_mm": sheet.tile_mm, "tiles_per_unit": list(scale)})
     take_over(material, before, images)
 
 
@@ -117,24 +140,30 @@ def _sockets(add: Nodes, vector: Any, images: Mapping[str, bpy.types.Image], opt
 # Objects
 
 
-def carriers(names: Iterable[str]) -> list[bpy.types.Object]:
+def carriers(names: Iterable[Reference]) -> list[bpy.types.Object]:
     """The objects of these names that can show paper, each once.
 
     Raises:
         WashiError: names were given and none of them can.
     """
     wanted = list(dict.fromkeys(names))
-    found = [thing for name in wanted if (thing := bpy.data.objects.get(name)) is not None and thing.type in CARRIERS]
-    able = [thing for thing in found if thing.is_editable and thing.data.is_editable]
+    there = [thing for name in wanted if (thing := found(bpy.data.objects, name)) is not None and thing.type in CARRIERS]
+    # A library override's slots are its own, though its mesh is not.
+    able = [thing for thing in there if thing.is_editable and (thing.data.is_editable or thing.material_slots)]
     if wanted and not able:
-        if found:
+        if there:
             raise refused("the selected objects belong to another file: make them local, or use library overrides")
         raise refused("none of the selected objects shows a surface: select a mesh, a curve or a text")
     return able
 
 
 def assign(thing: bpy.types.Object, material: bpy.types.Material, new_slot: bool = False) -> None:
-    """Put a material into an object's active slot, or into a new one."""
+    """Put a material into an object's active slot, or into a new one; where its data belong to another file, into the active slot of its own."""
+    if not thing.data.is_editable:
+        slot = thing.material_slots[thing.active_material_index]
+        slot.link = "OBJECT"
+        slot.material = material
+        return
     if new_slot or not thing.material_slots:
         thing.data.materials.append(material)
         thing.active_material_index = len(thing.material_slots) - 1
@@ -165,6 +194,20 @@ def tiles_per_unit(tile_mm: float, objects: Sequence[bpy.types.Object], options:
         return (1.0, 1.0, 1.0)
     u, v = _length_per_uv(objects)
     return (u / tile, v / tile, 1.0)
+
+
+_SAME_SCALE = 1.03
+"""How far scales may differ before they count as different: less is not seen."""
+
+
+def _uneven_scale(objects: Sequence[bpy.types.Object], options: PaperOptions) -> str | None:
+    """What to say where one material can't have its true scale on all of the objects."""
+    if options.coordinates != "UV" or len(objects) < 2:
+        return None
+    lengths = [length for thing in objects for length in _length_per_uv([thing])]
+    if max(lengths[::2]) <= _SAME_SCALE * min(lengths[::2]) and max(lengths[1::2]) <= _SAME_SCALE * min(lengths[1::2]):
+        return None
+    return MESSAGE("The objects are unwrapped at different scales: apply to one at a time, or choose object coordinates, for true scale on each")
 
 
 def _length_per_uv(objects: Sequence[bpy.types.Object]) -> tuple[float, float]:
@@ -203,12 +246,28 @@ def _triangles(thing: bpy.types.Object) -> tuple[Any, Any]:
 # Materials and pictures
 
 
-def own_material(name: str, provenance: Mapping[str, Any]) -> bpy.types.Material:
-    """The material of this name if it shows this very texture, else a new one (Blender numbers a name that is taken)."""
-    there = bpy.data.materials.get(name)
-    if there is not None and there.is_editable and _same_texture(there, provenance):
-        return there
-    return bpy.data.materials.new(name)
+def own_material(
+    name: str, provenance: Mapping[str, Any], scale: Sequence[float] | None = None, objects: Sequence[bpy.types.Object] = ()
+) -> bpy.types.Material:
+    """The material of this name if it shows this very texture, else a new one (Blender numbers a name that is taken).
+
+    Args:
+        scale: tiles per unit that it will have. One that other objects than these show at another scale is left to them.
+        objects: those that will show it.
+    """
+    numbered = re.compile(re.escape(name) + r"(\.\d{3,})?")
+    same = [one for one in bpy.data.materials if numbered.fullmatch(one.name) and one.is_editable and _same_texture(one, provenance)]
+    for one in same:
+        if scale is None or _has_scale(one, scale):
+            return one
+    shown = {slot.material: thing for thing in bpy.data.objects if thing not in objects for slot in thing.material_slots}
+    return next((one for one in same if one not in shown), None) or bpy.data.materials.new(name)
+
+
+def _has_scale(material: bpy.types.Material, scale: Sequence[float]) -> bool:
+    """Whether it was made at this scale; files of before don't say, and count as such."""
+    known: Any = (_record(material) or {}).get("tiles_per_unit")
+    return known is None or (len(known) == len(scale) and all(max(a, b) <= _SAME_SCALE * min(a, b) for a, b in zip(known, scale, strict=True)))
 
 
 def _same_texture(material: bpy.types.Material, provenance: Mapping[str, Any]) -> bool:
@@ -216,8 +275,8 @@ def _same_texture(material: bpy.types.Material, provenance: Mapping[str, Any]) -
     return known is not None and all(known.get(key) == provenance.get(key) for key in ("model", "latent", "seed"))
 
 
-def _editable(name: str) -> bpy.types.Material:
-    material = bpy.data.materials.get(name)
+def _editable(wanted: Reference) -> bpy.types.Material:
+    material, name = found(bpy.data.materials, wanted), name_of(wanted)
     if material is None:
         raise refused(f"there is no material {name!r} any more: choose another")
     if not material.is_editable:
@@ -230,7 +289,7 @@ def _editable(name: str) -> bpy.types.Material:
 def possible_store(wanted: Store) -> tuple[Store, str | None]:
     """Where pictures can go, and what to say if that isn't where the artist wanted them."""
     if wanted == "FILES" and not bpy.data.filepath:
-        return "PACKED", "The pictures were packed, for this file was not saved yet: save it and apply again to keep them beside it"
+        return "PACKED", MESSAGE("The pictures were packed, for this file was not saved yet: save it and apply again to keep them beside it")
     return wanted, None
 
 
@@ -268,9 +327,9 @@ def pack_ahead(textures: Iterable[Mapping[str, Path]], options: PaperOptions, st
 
 def drop_ahead() -> None:
     """Remove pictures that were packed ahead and not used: something else happened meanwhile."""
-    found = [bpy.data.images.get(name) for name in _ahead.values()]
+    made = [bpy.data.images.get(name) for name in _ahead.values()]
     _ahead.clear()
-    discard_images(image for image in found if image is not None and PROVENANCE in image)
+    discard_images(image for image in made if image is not None and PROVENANCE in image)
 
 
 def files_beside(store: Store) -> Path | None:
@@ -356,7 +415,7 @@ _NAMESPACE = uuid.UUID("6d0c4f0e-6a3e-5f0b-9c1e-4f2f5b8b7a11")
 """Of catalogues' identifiers: the same catalogue has the same one in every file."""
 
 
-def mark_asset(material_name: str, catalogue: str = "", preview: bytes | None = None) -> Applied:
+def mark_asset(material_name: Reference, catalogue: str = "", preview: bytes | None = None) -> Applied:
     """Mark a material as an asset.
 
     Args:
@@ -375,7 +434,7 @@ def mark_asset(material_name: str, catalogue: str = "", preview: bytes | None = 
     if not path:
         return Applied(material.name)
     if not bpy.data.filepath:
-        return Applied(material.name, "The asset has no catalogue, for this file was not saved yet: save it and mark the asset again")
+        return Applied(material.name, MESSAGE("The asset has no catalogue, for this file was not saved yet: save it and mark the asset again"))
     data.catalog_id = _catalogue(_library_root() / _CATALOGUES, path)
     return Applied(material.name)
 

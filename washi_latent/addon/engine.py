@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
@@ -287,11 +288,17 @@ def _info(folder: str) -> ModelInfo:
 # Steps: from one packed search to the next, without a picture
 
 
-def begin(folder: str, seed: int, noise_seed: int) -> str:
-    """A new search, packed."""
-    from ..core.search import Search, pack_state
+def begin(folder: str, seed: int, noise_seed: int, before: str = "") -> str:
+    """A new search, packed; what was kept in the one before, of the same model, stays kept, unless that can't be read."""
+    from ..core.errors import WashiError
+    from ..core.search import Search, pack_state, unpack_state
 
-    return pack_state(Search(_Described(_info(folder)), seed=seed, noise_seed=noise_seed).state)
+    search = Search(_Described(_info(folder)), seed=seed, noise_seed=noise_seed)
+    with contextlib.suppress(WashiError):
+        known = unpack_state(before)
+        if known.model == search.state.model:
+            search.state = replace(search.state, favourites=known.favourites)
+    return pack_state(search.state)
 
 
 def walk(packed: str, folder: str, gesture: Callable[[Search], Any]) -> str:

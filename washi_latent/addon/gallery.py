@@ -36,6 +36,8 @@ DIGITS = tuple("123456789")
 """Of the number pad."""
 ARROWS = {"LEFT_ARROW": (-1, 0), "RIGHT_ARROW": (1, 0), "UP_ARROW": (0, 1), "DOWN_ARROW": (0, -1)}
 WHEEL = {"WHEELUPMOUSE": -1, "WHEELDOWNMOUSE": 1}
+PUSH_THEMSELVES = frozenset({"pick"})
+"""Operators that push their undo step, or have it wait for a sequence that is written with it."""
 HELP = (
     (MESSAGE("Click, 1–9"), MESSAGE("Pick This")),
     (MESSAGE("Wheel"), MESSAGE("Similar Ones")),
@@ -153,7 +155,7 @@ class Gallery:
             done = run.poll() and run("EXEC_DEFAULT", **arguments) == {"FINISHED"}
         except RuntimeError:  # what the operator reported as an error
             return False
-        if done:
+        if done and operator not in PUSH_THEMSELVES:
             session.push(run.get_rna_type().name)
         return done
 

@@ -218,6 +218,10 @@ SENTENCES = {
 }
 
 MATERIALS = {
+    "The pictures were packed, for this file was not saved yet: save it and apply again to keep them beside it": "このファイルはまだ保存されていないので、画像をパックしました。ファイルの隣に置くには、保存してから適用し直してください",
+    "The asset has no catalogue, for this file was not saved yet: save it and mark the asset again": "このファイルはまだ保存されていないので、アセットにカタログがありません。保存してから、もう一度アセットにしてください",
+    "Nothing was selected: the material is kept in this file, for you to give to an object": "何も選択されていません。マテリアルはこのファイルに残るので、あとでオブジェクトに割り当ててください",
+    "The objects are unwrapped at different scales: apply to one at a time, or choose object coordinates, for true scale on each": "オブジェクトごとに UV の縮尺が違います。それぞれを実寸にするには、1 つずつ適用するか、座標を「オブジェクトの実寸」にしてください",
     "a material library is written without a window: run blender --command washi_latent export": "マテリアルライブラリはウィンドウなしで書き出します。blender --command washi_latent export を実行してください",
     "{0} could not be written ({1}): choose another folder": "{0} に書き込めません ({1})。別のフォルダーを選んでください",
     "{0} could not be written: free some space, or choose another folder": "{0} に書き込めません。空き容量を増やすか、別のフォルダーを選んでください",

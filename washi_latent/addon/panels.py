@@ -332,10 +332,11 @@ class Sequence(_OfSearch):
         layout, washi = self.layout, context.scene.washi
         strip.show_when_drawn(context.scene)
         column = layout.column(align=True)
-        _point(column, "A", washi.sequence_start)
-        for index, point in enumerate(washi.sequence.between):
-            _point(column, "BETWEEN", point.latent, index)
-        _point(column, "B", washi.sequence_end)
+        start, *between, end = session.points(context.scene)
+        _point(column, "A", start)
+        for index, latent in enumerate(between):
+            _point(column, "BETWEEN", latent, index)
+        _point(column, "B", end)
         row = layout.row(align=True)
         row.menu("WASHI_MT_point_BETWEEN", text="Add Key Point", icon="ADD")
         row.operator("washi.sequence_swap", text="", icon="ARROW_LEFTRIGHT")

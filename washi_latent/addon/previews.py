@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 small: dict[bytes, NDArray[np.uint8]] = {}
 """Pictures of history and favourites by packed latent."""
 
+_of: tuple[object, ...] = ()
+"""What all of them are pictures of: a model, and a sheet of each paper. The same latent is another texture of another model."""
+
 _collection: bpy.utils.previews.ImagePreviewCollection | None = None
 _filled: dict[str, object] = {}
 
@@ -48,14 +51,23 @@ def small_icon(latent: bytes) -> int:
 _slots: dict[bytes, int] = {}
 
 
-def keep_only(latents: Iterable[bytes]) -> None:
-    """Let go of small pictures of other latents."""
-    wanted = set(latents)
+def are_of(*what: object) -> bool:
+    """Whether the small pictures are of this model and sheet."""
+    return _of == what
+
+
+def keep_only(latents: Iterable[bytes], *of: object) -> None:
+    """Let go of small pictures of other latents, and of all that are not of this model and sheet."""
+    global _of  # noqa: PLW0603 - of the pictures above
+    wanted = set(latents) if are_of(*of) else set[bytes]()
+    _of = of
     if not set(small) <= wanted:
         kept = {latent: pixels for latent, pixels in small.items() if latent in wanted}
         small.clear()
         small.update(kept)
         _slots.clear()
+        for slot in [slot for slot in _filled if slot.startswith("small-")]:
+            del _filled[slot]
 
 
 def clear() -> None:

@@ -28,7 +28,8 @@ def _setting(name: str, default: "float | bool") -> "dict[str, Any]":
         else:
             self[name] = value
 
-    return {"default": default, "get": lambda self: type(default)(self.get(name, default)), "set": change}
+    # Not to animate: each frame would walk the search.
+    return {"default": default, "get": lambda self: type(default)(self.get(name, default)), "set": change, "options": set()}
 
 
 def _choice(name: str, items: "tuple[tuple[str, str, str], ...]", default: str, chosen: "Callable[[WASHI_PG_scene, str], None]") -> "dict[str, Any]":
@@ -39,7 +40,7 @@ def _choice(name: str, items: "tuple[tuple[str, str, str], ...]", default: str, 
         self[name] = number
         chosen(self, names[number])
 
-    return {"items": items, "default": default, "get": lambda self: self.get(name, names.index(default)), "set": change}
+    return {"items": items, "default": default, "get": lambda self: self.get(name, names.index(default)), "set": change, "options": set()}
 
 
 def _adjusted(self: "WASHI_PG_scene", method: str) -> None:
@@ -231,13 +232,18 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
     state: bpy.props.StringProperty(name="Search", description="The search, packed", options={"HIDDEN"})
     searches: bpy.props.CollectionProperty(type=WASHI_PG_search, name="Other Searches", description="Searches of the models that aren't chosen now")
     history: bpy.props.CollectionProperty(type=WASHI_PG_node, name="History", description="Everywhere the search has been")
-    history_index: bpy.props.IntProperty(name="Place", description="Place of the search", get=lambda self: self.get("history_index", 0), set=_jumped)
+    history_index: bpy.props.IntProperty(
+        name="Place", description="Place of the search", options=set(), get=lambda self: self.get("history_index", 0), set=_jumped
+    )
     favourites: bpy.props.CollectionProperty(type=WASHI_PG_favourite, name="Favourites", description="What was kept")
     favourite_index: bpy.props.IntProperty(name="Favourite", description="Favourite in the list")
 
     sequence: bpy.props.PointerProperty(type=WASHI_PG_sequence, name="Sequence", description="A sequence of textures, and how it goes into materials")
     sequence_start: bpy.props.StringProperty(name="Sequence Start", description="Where the sequence starts: a latent, packed", options={"HIDDEN"})
     sequence_end: bpy.props.StringProperty(name="Sequence End", description="Where the sequence ends: a latent, packed", options={"HIDDEN"})
+    sequence_model: bpy.props.StringProperty(
+        name="Sequence Model", description="Model that the sequence's ends and key points are latents of", options={"HIDDEN"}
+    )
 
     directions: bpy.props.PointerProperty(type=WASHI_PG_directions, name="Directions", description="What the texture should have more or less of")
 

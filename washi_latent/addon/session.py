@@ -221,9 +221,9 @@ def begin(
         engine.model(folder, threads)
         progress(0.9)
         if latent is None:
-            return engine.begin(folder, seed, sheet)
+            return engine.begin(folder, seed, sheet, packed)
         # Another sheet of the paper is another search: its pictures would not be the ones that are shown.
-        start = packed if packed and engine.noise_seed(packed) == sheet else engine.begin(folder, seed, sheet)
+        start = packed if packed and engine.noise_seed(packed) == sheet else engine.begin(folder, seed, sheet, packed)
         return engine.walk(start, folder, lambda search: search.step_to(latent))
 
     return _compute(scene, MESSAGE("Opening the model"), work, message, operator)
@@ -291,7 +291,8 @@ def look_when_drawn(scene: bpy.types.Scene) -> None:
     stands = place(scene)
     if stands is None or jobs.current is not None or stands.key in _given_up or bpy.app.background:
         return
-    if engine.kept_look(stands.key) is not None and all(latent in previews.small for latent in small_pictures(scene, stands)):
+    drawn = previews.are_of(stands.model, engine.noise_seed(scene.washi.state)) and all(one in previews.small for one in small_pictures(scene, stands))
+    if drawn and engine.kept_look(stands.key) is not None:
         return
     global _drawn  # noqa: PLW0603 - a timer takes no arguments
     _drawn = scene.name
@@ -307,8 +308,16 @@ def _look_now() -> None:
 
 def small_pictures(scene: bpy.types.Scene, stands: engine.Place) -> list[bytes]:
     """Packed latents of which panels show small pictures, each once."""
-    ends = (scene.washi.sequence_start, *(point.latent for point in scene.washi.sequence.between), scene.washi.sequence_end)
+    ends = points(scene)
     return list(dict.fromkeys((*stands.centers, *stands.kept, *(engine.from_text(one) for one in ends if one))))
+
+
+def points(scene: bpy.types.Scene) -> tuple[str, ...]:
+    """The sequence's points in order, from A to B, as texts, empty where none is set; none at all of another model."""
+    washi = scene.washi
+    if washi.sequence_model not in ("", washi.model):
+        return ("", "")
+    return (washi.sequence_start, *(point.latent for point in washi.sequence.between), washi.sequence_end)
 
 
 def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
@@ -317,16 +326,22 @@ def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
     if stands is None:
         return {"FINISHED"}
     wanted = small_pictures(scene, stands)
-    previews.keep_only(wanted)
+    previews.keep_only(wanted, stands.model, engine.noise_seed(scene.washi.state))
     missing = [latent for latent in wanted if latent not in previews.small]
     if not missing or bpy.app.background:
         return {"FINISHED"}
     packed, folder, threads = scene.washi.state, preferences.model_folder(stands.model), preferences.threads()
 
+    of = stands.model, engine.noise_seed(packed)
+
     def work(progress: engine.Tell) -> dict[bytes, Any]:
         return engine.thumbnails(packed, folder, threads, missing, progress)
 
-    return jobs.run(Job(MESSAGE("Drawing the history"), work, previews.small.update, "thumbnails"))
+    def done(drawn: dict[bytes, Any]) -> None:
+        if previews.are_of(*of):
+            previews.small.update(drawn)
+
+    return jobs.run(Job(MESSAGE("Drawing the history"), work, done, "thumbnails"))
 
 
 def forget() -> None:

@@ -24,11 +24,10 @@ _owed: list[object] = []
 
 def asked(scene: bpy.types.Scene) -> engine.Asked | None:
     """Which sequence the settings say; None before both ends are set."""
-    washi, stands = scene.washi, session.place(scene)
-    if stands is None or not (washi.sequence_start and washi.sequence_end):
+    washi, stands, texts = scene.washi, session.place(scene), session.points(scene)
+    if stands is None or not all(texts):
         return None
     chosen = washi.sequence
-    texts = (washi.sequence_start, *(point.latent for point in chosen.between), washi.sequence_end)
     points = tuple(engine.from_text(text) for text in texts)
     if any(len(point) != len(stands.centers[0]) for point in points):  # of another model
         return None
@@ -43,11 +42,16 @@ def strip(scene: bpy.types.Scene) -> engine.Strip | None:
 
 
 def set_point(scene: bpy.types.Scene, end: str, latent: bytes) -> None:
-    """Make a packed latent an end, "A" or "B", or one more key point, "BETWEEN"."""
+    """Make a packed latent of the scene's model an end, "A" or "B", or one more key point, "BETWEEN"; points of another model go."""
+    washi = scene.washi
+    if washi.sequence_model not in ("", washi.model):
+        washi.sequence.between.clear()
+        washi.sequence_start = washi.sequence_end = ""
+    washi.sequence_model = washi.model
     if end == "BETWEEN":
-        scene.washi.sequence.between.add().latent = engine.to_text(latent)
+        washi.sequence.between.add().latent = engine.to_text(latent)
     else:
-        setattr(scene.washi, FIELDS[end], engine.to_text(latent))
+        setattr(washi, FIELDS[end], engine.to_text(latent))
     redraw()
 
 

@@ -10,6 +10,7 @@ import bpy
 
 from .. import engine, preferences, session
 from ..jobs import Job, jobs
+from ..references import Reference, name_of, reference
 from ..translations import MESSAGE, sentence
 
 MADE_BY = "washi_latent"
@@ -49,7 +50,8 @@ class WASHI_OT_apply(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Draw the maps in a job; then the material, in one undo step."""
-        from ..apply import apply_sheet, drop_ahead, file_name, files_beside, pack_ahead
+        from ...core.errors import WashiError
+        from ..apply import apply_sheet, check, drop_ahead, file_name, files_beside, pack_ahead
         from ..materials import PaperOptions
 
         scene, washi = context.scene, context.scene.washi
@@ -57,18 +59,23 @@ class WASHI_OT_apply(bpy.types.Operator):
         if latent is None:
             return jobs.fail(MESSAGE("This texture is not there any more: look again, and choose one"), self)
         name = self.favourite or sentence(MESSAGE("Washi {step}"), step=session.place(scene).depth)
-        objects = [thing.name for thing in context.selected_objects]
+        objects = [reference(thing) for thing in context.selected_objects]
         into, problem = _target(context)
         if problem:
             return jobs.fail(problem, self)
         store, size, threads = washi.store, int(washi.size), preferences.threads()
         folder, noise_seed = preferences.model_folder(washi.model), engine.noise_seed(washi.state)
         paper, beside = PaperOptions(**options_of(washi)), files_beside(store)
+        try:
+            check(objects, into, paper)
+        except WashiError as error:
+            return jobs.fail(str(error), self)
+        file = file_name(name if into is None else name_of(into))
         temporary = Path(tempfile.mkdtemp(prefix="washi-latent-"))
 
         def work(progress: engine.Tell) -> engine.Sheet:
-            sheet = engine.draw_sheet(folder, threads, latent, size, noise_seed, temporary, name, progress)
-            return engine.keep_files([sheet], [file_name(into or name)], beside)[0]
+            sheet = engine.draw_sheet(folder, threads, latent, size, noise_seed, temporary, file, progress)
+            return engine.keep_files([sheet], [file], beside)[0]
 
         def done(sheet: engine.Sheet) -> None:
             applied = apply_sheet(sheet, name, objects, into, paper, store)
@@ -82,14 +89,14 @@ class WASHI_OT_apply(bpy.types.Operator):
         return jobs.run(Job(MESSAGE("Drawing the texture"), work, done, ended=ended, before=lambda sheet: pack_ahead([sheet.files], paper, store)), self)
 
 
-def _target(context: bpy.types.Context) -> tuple[str | None, str]:
-    """Name of the material that is replaced, or None for a new one; or what is wrong."""
+def _target(context: bpy.types.Context) -> tuple[Reference | None, str]:
+    """The material that is replaced, or None for a new one; or what is wrong."""
     if context.scene.washi.target_slot == "NEW":
         return None, ""
     material = context.object.active_material if context.object is not None else None
     if material is None:
         return None, MESSAGE("The active object has no material to replace: choose a new material, or select another object")
-    return material.name, ""
+    return reference(material), ""
 
 
 class _OfMaterial:
@@ -136,7 +143,7 @@ class WASHI_OT_mark_asset(_OfMaterial, bpy.types.Operator):
         from ..apply import color_image, mark_asset
         from ..pictures import picture_of
 
-        name, catalogue = context.object.active_material.name, self.catalogue
+        wanted, catalogue = reference(context.object.active_material), self.catalogue
         image = color_image(context.object.active_material)
         picture = None if image is None else picture_of(image)
 
@@ -144,7 +151,7 @@ class WASHI_OT_mark_asset(_OfMaterial, bpy.types.Operator):
             return None if picture is None else engine.preview(picture)
 
         def done(preview: bytes | None) -> None:
-            marked = mark_asset(name, catalogue, preview)
+            marked = mark_asset(wanted, catalogue, preview)
             jobs.note = marked.note or sentence(MESSAGE("{name} is an asset now"), name=marked.material)
             session.push(MESSAGE("Mark as Asset"))
 
