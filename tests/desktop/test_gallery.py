@@ -86,6 +86,10 @@ def test_n_draws_others_and_undo_takes_that_back(walked: dict[str, Any]) -> None
     assert walked["undone"] == walked["picked by key"]
 
 
+def test_one_undo_takes_back_a_pick(walked: dict[str, Any]) -> None:
+    assert walked["pick undone"] == walked["back"]
+
+
 def test_keys_do_not_reach_the_scene_below(walked: dict[str, Any]) -> None:
     assert walked["after X"] == walked["undone"]
 

@@ -95,6 +95,9 @@ def walk(window: Window) -> Steps:
     yield from window.key("X", hand.at(0))
     yield from window.picture("6-undone")
     seen["after X"] = standing()
+    yield from window.key("Z", hand.at(0), ctrl=True)
+    yield from window.until(hand.settled, "the look after undoing the pick")
+    seen["pick undone"] = standing()
 
     yield from window.key("ESC", hand.at(0))
     yield 0.5
