@@ -334,3 +334,12 @@ def test_openexr_is_repeatable(tmp_path: Path) -> None:
     assert len(list((tmp_path / "one").rglob("*.exr"))) == 18
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     shutil.rmtree(tmp_path / "one")
+
+
+def test_runs_that_begin_and_end_together_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """One that ends takes the folder of runs away: never between another's making it and its place in it."""
+    code = "import sys; from washi_latent.core.export import export\nfor _ in range(40): export([], sys.argv[1])"
+    runs = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "out")], stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    said = [run.communicate()[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], said
+    assert not (tmp_path / "out" / WORK / "runs").exists()

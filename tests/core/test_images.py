@@ -79,3 +79,48 @@ def test_contact_sheet_shows_all_and_frames_the_marked() -> None:
     assert (np.abs(sheet - np.array([31, 95, 169]) / 255).max(-1) < 0.01).sum() > 300
     with pytest.raises(WashiError):
         contact_sheet(np.zeros((0, 8, 8)))
+
+
+def ramp(kind: str, most: float) -> np.ndarray:
+    return np.linspace(0, most, 64 * 32).reshape(64, 32).astype(kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "suffix"),
+    [("<u2", 65535, "png"), ("<u2", 65535, "tif"), (">u2", 65535, "tif"), ("<i4", 2**31 - 1, "tif"), ("<f4", 1, "tif"), ("<f4", 255, "tif")],
+)
+def test_gray_of_any_depth_keeps_its_values(tmp_path: Path, kind: str, most: float, suffix: str) -> None:
+    path = tmp_path / f"gray.{suffix}"
+    Image.fromarray(ramp(kind, most)).save(path)
+    with Image.open(path) as saved:
+        assert saved.mode.startswith(("I", "F"))
+    np.testing.assert_allclose(read_image(path)[..., 0], ramp("f8", 1), atol=1e-4)
+
+
+def test_values_that_are_no_numbers_are_no_picture(tmp_path: Path) -> None:
+    Image.fromarray(np.full((16, 16), np.nan, np.float32)).save(tmp_path / "nan.tif")
+    with pytest.raises(WashiError, match="can't be read as a picture"):
+        read_image(tmp_path / "nan.tif")
+
+
+def test_what_is_transparent_lies_on_white(tmp_path: Path) -> None:
+    pixels = np.zeros((16, 16, 4), np.uint8)
+    pixels[:, 8:, 3] = 255
+    Image.fromarray(pixels).save(tmp_path / "alpha.png")
+    read = read_image(tmp_path / "alpha.png")
+    assert read[:, :8].min() == 1
+    assert read[:, 8:].max() == 0
+
+
+def test_a_photograph_is_turned_as_its_camera_says(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 80)).save(tmp_path / "turned.jpg", exif=exif)
+    assert read_image(tmp_path / "turned.jpg").shape == (40, 80, 3)
+
+
+def test_a_picture_that_is_too_large_says_how_large_it_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (64, 64)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(WashiError, match="at most 178 megapixels"):
+        read_image(tmp_path / "large.png")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import DIM, EDGE, description, sheet_network, small_network
 
-from washi_latent.core import ModelInfo, TextureModel, WashiError, find_bundles, list_models, load_model, verify, write_bundle
+from washi_latent.core import ModelInfo, TextureModel, WashiError, find_bundles, list_models, load_model, models, verify, write_bundle
 
 
 @pytest.fixture
@@ -223,3 +223,50 @@ def test_sheet_bundles_of_other_fields_are_refused(tmp_path: Path) -> None:
     info = write_bundle(tmp_path / "sheet", facts, {"generator.onnx": sheet_network()})
     with pytest.raises(WashiError, match="fields"):
         load_model(info.folder)
+
+
+@pytest.mark.parametrize("also", ["notes.txt", "raw/photograph.png", "README.md"])
+def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path: Path, also: str) -> None:
+    """A model named like a folder of photographs would take their place."""
+    mine = tmp_path / "mine"
+    (mine / also).parent.mkdir(parents=True)
+    (mine / also).write_text("precious")
+    with pytest.raises(WashiError, match="would be lost: choose another folder"):
+        write_bundle(mine, description(), {"generator.onnx": small_network()})
+    assert (mine / also).read_text() == "precious"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_bundle_with_a_stranger_in_it_is_never_replaced(bundle: Path, tmp_path: Path) -> None:
+    for name in ("Thumbs.db", ".DS_Store"):
+        (bundle / name).write_text("left by a system")
+    write_bundle(bundle, description(), {"generator.onnx": small_network()})
+    (bundle / "notes.txt").write_text("precious")
+    with pytest.raises(WashiError, match=r"notes\.txt"):
+        write_bundle(bundle, description(), {"generator.onnx": small_network()})
+    assert (bundle / "notes.txt").read_text() == "precious"
+
+
+def test_sheet_networks_of_other_channels_are_refused(sheet_model: TextureModel, tmp_path: Path) -> None:
+    for number, channels in enumerate((["red", "green", "blue"], ["height", "opacity", "red", "green", "blue"])):
+        copy = tmp_path / f"copy{number}"
+        shutil.copytree(sheet_model.info.folder, copy)
+        edit(copy, channels=channels)
+        with pytest.raises(WashiError, match=("its network gives", "first three channels")[number]):
+            load_model(copy)
+
+
+@pytest.mark.parametrize("size", [8, 24, (16, 64)])
+def test_sheets_that_fields_cannot_fill_are_refused_by_the_description_already(sheet_model: TextureModel, size: object) -> None:
+    with pytest.raises(WashiError, match="multiples of 8 from 32 to 8192"):
+        sheet_model.info.check_size(size)  # type: ignore[arg-type]
+
+
+def test_what_the_system_only_remembers_counts_as_free(sheet_model: TextureModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = tmp_path / "meminfo"
+    monkeypatch.setattr(models, "MEMORY_FACTS", facts)
+    facts.write_text("MemTotal: 64000000 kB\nMemFree: 10 kB\nMemAvailable: 32000000 kB\n")
+    assert models._available_memory() == pytest.approx(32e6 * 1024 * 0.9 + 2**29)
+    facts.write_text("MemTotal: 64000000 kB\nMemFree: 10 kB\nMemAvailable: 10 kB\n")
+    with pytest.raises(WashiError, match="GB"):
+        sheet_model.generate(np.zeros((40, DIM)), 1024)

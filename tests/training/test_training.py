@@ -322,3 +322,14 @@ def test_a_sheet_model_is_begun_anew_when_that_is_asked(tmp_path: Path, monkeypa
 def _sheet_description(options: dict[str, object]) -> dict[str, object]:
     facts = {"title": "First", "license": "CC0-1.0", "architecture": "sheet", "options": options, "latent": {"dim": 100, "prior": "normal"}}
     return {**facts, "channels": ["red"], "size": "any", "size_multiple": 8, "tileable": True, "millimetres_per_pixel": 0.1}
+
+
+@pytest.mark.parametrize("out", ["photographs", "photographs/mine", "."])
+def test_a_model_never_takes_the_place_of_photographs(tmp_path: Path, photographs: Path, out: str) -> None:
+    folder = tmp_path / "all" / "photographs"
+    folder.parent.mkdir()
+    photographs.rename(folder)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(WashiError, match="choose another folder for the model"):
+        TrainOptions(images=folder, out=(tmp_path / "all" / out).resolve()).checked()
+    assert sorted(tmp_path.rglob("*")) == before

@@ -291,15 +291,20 @@ ENGINE = {
         "モデル {0} が作れるのは {1} x {2} ピクセルだけで、{3} x {4} は作れません。別のモデルを選んでください"
     ),
     "the model {0} gave values that are not numbers: it is broken, use another": "モデル {0} が数でない値を出しました。壊れているので、別のモデルを使ってください",
-    "a texture of {0} x {1} pixels can't be made: choose multiples of {2} up to {3}": (
-        "{0} x {1} ピクセルのテクスチャは作れません。{3} までの {2} の倍数にしてください"
+    "a texture of {0} x {1} pixels can't be made: choose multiples of {2} from {3} to {4}": (
+        "{0} x {1} ピクセルのテクスチャは作れません。{3} から {4} までの {2} の倍数にしてください"
     ),
-    "a sheet of {0} x {1} pixels is too small: choose 32 pixels or more": "{0} x {1} ピクセルのシートは小さすぎます。32 ピクセル以上にしてください",
+    "a sheet of {0} x {1} pixels is too small: choose {2} pixels or more": "{0} x {1} ピクセルのシートは小さすぎます。{2} ピクセル以上にしてください",
     "pictures of {0} are smaller than the {1} x {2} window of MSSIM: use larger ones": (
         "{0}の画像は MSSIM の窓 ({1} x {2}) より小さすぎます。もっと大きなテクスチャを作るモデルを使ってください"
     ),
     "pictures of shape {0} have no texture features: give (N, H, W, C) of 16 pixels or more": (
         "形 {0} の画像からは特徴を測れません。16 ピクセル以上のテクスチャを作るモデルを使ってください"
+    ),
+    "{0} is too large: give a picture of at most {1} megapixels": "{0} は大きすぎます。{1} メガピクセルまでの画像を指定してください",
+    "{0} is a file: choose another name for the model": "{0} はファイルです。モデルの名前を変えてください",
+    "{0} holds {1}, which is no part of a model and would be lost: choose another folder for the model": (
+        "{0} にはモデルのものでない {1} があり、失われてしまいます。モデルのフォルダーを変えてください"
     ),
     "{0} has {1} x {2} pixels: give a picture of at most {3} megapixels": "{0} は {1} x {2} ピクセルあります。{3} メガピクセルまでの画像を指定してください",
     "a picture of shape {0} can't be looked for: give (H, W, 3) of numbers, 16 pixels or more each way": (
@@ -346,6 +351,7 @@ REASONS = {
     "its size {0} is not two numbers from 8 to {1}, nor 'any'": "サイズ {0} が 8 から {1} の 2 つの数でも any でもない",
     "it lists no files": "ファイルの一覧がない",
     "the file name {0} leads out of its folder or holds odd characters": "ファイル名 {0} がフォルダーの外を指すか、使えない文字を含む",
+    "its first three channels are not red, green and blue, in this order": "最初の 3 つのチャンネルがこの順の赤、緑、青でない",
     "it gives no sane size and checksum for {0}": "{0} の大きさとチェックサムが正しく書かれていない",
     "its {0} is missing or of the wrong type": "{0} がないか、型が違う",
     "{0} is a link, which a bundle may not hold": "{0} がリンクになっている",

@@ -372,21 +372,24 @@ def _model(item: Item, threads: int) -> TextureModel:
 @contextlib.contextmanager
 def _run_folder(out: Path) -> Generator[Path, None, None]:
     """A folder for what this run has in the making; those of runs that were killed are removed."""
-    runs = make_folder(out / WORK / "runs")
+    shared = make_folder(out / WORK) / "lock"
     with contextlib.ExitStack() as stack:
-        with locked(out / WORK / "lock"):
+        with locked(shared):
+            runs = make_folder(out / WORK / "runs")
             for lock in runs.glob("*.lock"):
-                with try_locked(lock) as ours:
-                    if ours:
-                        _remove_run(lock)
+                with try_locked(lock) as ended:
+                    pass
+                if ended:
+                    _remove_run(lock)
             lock = runs / f"{uuid.uuid4().hex}.lock"
             stack.enter_context(locked(lock))
             staging = make_folder(lock.with_suffix(""))
         try:
             yield staging
         finally:
-            _remove_run(lock)
-            with contextlib.suppress(OSError):
+            stack.close()  # Windows removes no file that is open
+            with contextlib.suppress(WashiError, OSError), locked(shared):  # another run may be about to begin here
+                _remove_run(lock)
                 runs.rmdir()
 
 

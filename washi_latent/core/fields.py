@@ -32,6 +32,8 @@ Array = NDArray[np.float32]
 Points = NDArray[np.float64]
 
 MILLIMETRES_PER_PIXEL = 0.1
+SMALLEST_SHEET = 32
+"""Pixels an edge."""
 
 FIELD_NAMES: tuple[str, ...] = (
     "long",  # fine kozo fibres of a thick sheet, mean 0, deviation 1
@@ -131,8 +133,8 @@ def draw_fields(
     Raises:
         WashiError: a size below 32 pixels.
     """
-    if min(height, width) < 32:
-        raise WashiError(f"a sheet of {width} x {height} pixels is too small: choose 32 pixels or more")
+    if min(height, width) < SMALLEST_SHEET:
+        raise WashiError(f"a sheet of {width} x {height} pixels is too small: choose {SMALLEST_SHEET} pixels or more")
     result = np.empty((len(FIELD_NAMES), height + 2 * margin, width + 2 * margin), dtype)
     inside = result[:, margin : margin + height, margin : margin + width]
     _Drawing(height, width, seed).draw_into(inside, tile, min(threads or _MOST_THREADS, _MOST_THREADS), progress)

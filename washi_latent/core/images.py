@@ -12,14 +12,15 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from .errors import WashiError
 from .progress import Progress, ignore, part
 
 Array = NDArray[np.float32]
 
-MAX_PIXELS = 256_000_000
+MAX_PIXELS = 178_000_000
+"""Pillow refuses more, as an attack."""
 PNG_COMPRESSION = 2
 """Of zlib's levels: the grain of paper hardly shrinks. Level 6 takes four times as long, for 3 (colour) to 15 % (normals) fewer bytes."""
 
@@ -191,14 +192,31 @@ def read_image(path: str | os.PathLike[str] | BinaryIO) -> Array:
         with Image.open(path) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise WashiError(f"{name} has {picture.width} x {picture.height} pixels: give a picture of at most {MAX_PIXELS // 1_000_000} megapixels")
-            if picture.mode in ("I;16", "I"):
-                gray = np.asarray(picture, np.float32) / 65535
-                return np.repeat(np.clip(gray, 0, 1)[..., None], 3, -1)
-            return np.asarray(picture.convert("RGB"), np.float32) / 255
+            return _values(ImageOps.exif_transpose(picture))
     except FileNotFoundError as error:
         raise WashiError(f"there is no picture {name}: check the path") from error
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+    except Image.DecompressionBombError as error:
+        raise WashiError(f"{name} is too large: give a picture of at most {MAX_PIXELS // 1_000_000} megapixels") from error
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise WashiError(f"{name} can't be read as a picture: give a PNG, JPEG, TIFF or WebP file") from error
+
+
+def _values(picture: Image.Image) -> Array:
+    """Red, green and blue in [0, 1], of what a picture shows on white."""
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        gray = np.asarray(picture).astype(np.float64)
+        if not np.isfinite(gray).all():
+            raise ValueError("values that are not numbers")
+        # Numbers of 32 bits say nothing of their range: the least of the usual ones that holds them.
+        whole = 65535.0 if picture.mode.startswith("I;16") else next((top for top in _WHITES[picture.mode] if gray.max() <= top), gray.max())
+        return np.repeat(np.clip(gray / whole, 0, 1).astype(np.float32)[..., None], 3, -1)
+    if picture.has_transparency_data:
+        shown = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
+    return np.asarray(picture.convert("RGB"), np.float32) / 255
+
+
+_WHITES = {"F": (1.0, 255.0, 65535.0), "I": (65535.0, 2.0**31 - 1)}
 
 
 def resize(image: ArrayLike, height: int, width: int) -> Array:

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, UnidentifiedImageError
 
 from .errors import WashiError
-from .fields import FIELD_NAMES, draw_fields
+from .fields import FIELD_NAMES, SMALLEST_SHEET, draw_fields
 from .images import cannot_write
 from .progress import Progress, ignore, part
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 Backend = Literal["auto", "onnx", "torch"]
 
+COLORS = ("red", "green", "blue")
+MEMORY_FACTS = Path("/proc/meminfo")
 DESCRIPTION = "model.json"
 CARD = "README.md"
 SCHEMA_VERSION = 1
@@ -100,9 +102,10 @@ class ModelInfo:
             raise WashiError(
                 f"the model {self.name} makes {own[1]} x {own[0]} pixels only, not {width} x {height}: leave the size out, or choose another model"
             )
-        multiple = self.size_multiple
-        if not all(multiple <= n <= _MAX_EDGE and n % multiple == 0 for n in (height, width)):
-            raise WashiError(f"a texture of {width} x {height} pixels can't be made: choose multiples of {multiple} up to {_MAX_EDGE}")
+        multiple, least = self.size_multiple, SMALLEST_SHEET if self.architecture == "sheet" else 1
+        if not all(least <= n <= _MAX_EDGE and n % multiple == 0 and n > 0 for n in (height, width)):
+            smallest = -(-least // multiple) * multiple
+            raise WashiError(f"a texture of {width} x {height} pixels can't be made: choose multiples of {multiple} from {smallest} to {_MAX_EDGE}")
         return height, width
 
 
@@ -313,7 +316,8 @@ def load_model(
     content = read_file(info, name)
     loader = _load_torch if backend == "torch" else _load_onnx
     if info.architecture == "sheet":
-        return SheetModel(info, loader(info, content, threads), _read_tile(info), threads)
+        tile = _read_tile(info)
+        return SheetModel(info, loader(info, content, threads), tile, threads)
     return TextureModel(info, loader(info, content, threads))
 
 
@@ -389,6 +393,8 @@ def _parse(path: Path, value: dict[str, Any]) -> ModelInfo:
     channels = _need(path, value, "channels", list)
     if not 1 <= len(channels) <= _MAX_CHANNELS or not all(isinstance(c, str) for c in channels):
         raise _broken(path, "its channels are not 1 to 16 names")
+    if {*COLORS} <= {*channels} and tuple(channels[:3]) != COLORS:
+        raise _broken(path, "its first three channels are not red, green and blue, in this order")
     name = _need(path, value, "name", str)
     if not _NAME.fullmatch(name):
         raise _broken(path, "its name is not lower-case letters, digits, dots, dashes and underscores")
@@ -497,9 +503,18 @@ def _read_tile(info: ModelInfo) -> NDArray[np.uint8]:
 def _available_memory() -> float:
     """Bytes that may still be used, where the system tells."""
     try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 0.9 + 2**29
+        return _free_memory() * 0.9 + 2**29
     except (AttributeError, OSError, ValueError):
         return math.inf
+
+
+def _free_memory() -> int:
+    # Linux keeps files that were read or written in memory until it is needed: free pages alone would be far too few.
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in MEMORY_FACTS.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 # Running
@@ -576,10 +591,14 @@ def _load_torch(info: ModelInfo, content: bytes, threads: int | None) -> Network
 
 
 def _checked(info: ModelInfo, run: Callable[..., Array]) -> Network:
-    """Try a network of one fixed size once: what it gives must have the stated shape and be within [0, 1]."""
-    if info.size is not None:
-        pictures = run(np.zeros((1, info.latent_dim), np.float32))
-        wanted = (1, len(info.channels), *info.size)
+    """Try a network once, of one fixed size or on small fields: what it gives must have the stated shape and be within [0, 1]."""
+    inputs, size = dict[str, Array](), info.size
+    if info.architecture == "sheet":
+        size, margin = (SMALLEST_SHEET, SMALLEST_SHEET), info.options["margin"]
+        inputs["fields"] = np.zeros((1, len(FIELD_NAMES), *(n + 2 * margin for n in size)), np.float32)
+    if size is not None:
+        pictures = run(np.zeros((1, info.latent_dim), np.float32), **inputs)
+        wanted = (1, len(info.channels), *size)
         if np.shape(pictures) != wanted:
             raise _broken(info.folder, f"its network gives {np.shape(pictures)} where its description says {wanted}")
         if not np.isfinite(pictures).all() or pictures.min() < -1e-3 or pictures.max() > 1 + 1e-3:
@@ -602,6 +621,7 @@ def write_bundle(folder: str | os.PathLike[str], description: Mapping[str, Any],
         WashiError: a name or description that a reader would refuse, a place that can't be written.
     """
     target = Path(folder)
+    check_replaceable(target)
     listed = {name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} for name, content in files.items()}
     value = {"schema_version": SCHEMA_VERSION, "name": target.name, **description, "files": listed}
     try:
@@ -664,6 +684,7 @@ def install_bundle(source: str | os.PathLike[str], into: str | os.PathLike[str],
             _take_from_zip(origin, temporary, part(progress, 0, 0.5))
         info = verify(temporary, part(progress, 0.5, 1))
         os.chmod(temporary, 0o755)  # noqa: S103 - mkdtemp gives 0700; a model is for everyone on the machine
+        check_replaceable(target / info.name)
         _replace_folder(temporary, target / info.name)
     except OSError as error:
         raise cannot_write(target, error) from error
@@ -711,6 +732,30 @@ def _copy(path: Path, temporary: Path, name: str, limit: int, read: Callable[[st
     if len(content) > limit:
         raise _broken(path, f"{name} is larger than it may be; it was altered")
     (temporary / name).write_bytes(content)
+
+
+def check_replaceable(target: str | os.PathLike[str]) -> None:
+    """Refuse to write a bundle where something else than a bundle would be lost.
+
+    Raises:
+        WashiError: a file, or a folder that holds what no bundle's description lists.
+    """
+    path = Path(target)
+    try:
+        names = {one.name for one in path.iterdir()} if path.is_dir() else set[str]()
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    if path.exists() and not path.is_dir():
+        raise WashiError(f"{path} is a file: choose another name for the model")
+    listed = {DESCRIPTION, CARD}
+    with contextlib.suppress(OSError, ValueError, RecursionError, AttributeError, TypeError):
+        listed |= set(json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))["files"])
+    others = sorted(name for name in names - listed if not name.startswith(".") and name not in _LEFT_BY_SYSTEMS)
+    if others or (names & listed and DESCRIPTION not in names):
+        raise WashiError(f"{path} holds {(others or sorted(names))[0]}, which is no part of a model and would be lost: choose another folder for the model")
+
+
+_LEFT_BY_SYSTEMS = frozenset({"Thumbs.db", "desktop.ini"})
 
 
 def _replace_folder(new: Path, target: Path) -> None:

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from .errors import WashiError
 from .maps import FORMATS, MAPS, Format
 from .models import DEFAULT_MODEL, ModelInfo, locate, verify
@@ -441,6 +443,9 @@ class _PointsReader:
         center = self._reference(table, "center")
         if "center" not in table.value:
             table.notes.add(table.path, 'a grid needs a center: "seed:7", a place of the session, or an array of numbers')
+        for model in self.models:
+            if model.latent_dim < 3:
+                table.notes.add(table.path, f"a grid on the shell needs 3 dimensions or more, and {model.name} has {model.latent_dim}: choose other points")
         table.finish()
         if center is None:
             return None
@@ -489,7 +494,11 @@ class _PointsReader:
 
 
 def _numbers(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(v) in (int, float) and math.isfinite(v) for v in value)
+    return isinstance(value, list) and bool(value) and all(type(v) in (int, float) and abs(v) <= _LARGEST for v in value)
+
+
+_LARGEST = float(np.finfo(np.float32).max)
+"""What a network can take."""
 
 
 def _wholes(table: _Table, key: str, values: Sequence[Any]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import WashiError
-from ..core.models import check_name
+from ..core.models import check_name, check_replaceable
 
 if TYPE_CHECKING:
     from ..core.models import ModelInfo
@@ -88,6 +88,9 @@ class TrainOptions:
         check_name(out.name)
         if not re.fullmatch("[a-z0-9][a-z0-9._-]{0,63}", out.name):
             raise WashiError(f"{out.name!r} can't name a model: use lower-case letters, digits, dots, dashes and underscores")
+        check_replaceable(out)
+        if self.images is not None and out.resolve().is_relative_to(Path(self.images).resolve()):
+            raise WashiError(f"{out} lies among the photographs, where training's own pictures would be taken for some: choose another folder for the model")
         return replace(self, out=out, images=None if self.images is None else Path(self.images), work=Path(self.work or out.with_name(out.name + ".training")))
 
 
