@@ -12,6 +12,7 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from washi_latent.addon import engine, session, strip
+from washi_latent.addon import jobs as jobs_module
 from washi_latent.addon.jobs import jobs
 from washi_latent.core import interpolate, load_model
 
@@ -175,6 +176,109 @@ def test_a_sequence_that_is_given_up_leaves_the_next_pick_its_own_step(explored:
     assert pushed == ["Pick"]
     second.ended()
     assert pushed == ["Pick", "Pick"]
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Jobs that write, which a window would run in a thread: `land` runs one."""
+    found: list[Any] = []
+    run = jobs.run
+    monkeypatch.setattr(jobs, "run", lambda job, operator=None: found.append(job) or {"FINISHED"} if job.kind == "write" else run(job, operator))
+    return found
+
+
+def land(job: Any) -> str | None:
+    job._run()
+    return job.finish()
+
+
+def picked_after_a_move(explored: Any) -> tuple[str, Any]:
+    """The search before a pick that waits for its sequence, and what was done before it."""
+    explored.sequence.as_you_go, explored.sequence.count = True, 1
+    thing = row(1)[0]
+    bpy.ops.ed.undo_push(message="before")
+    thing.location.x = 5
+    bpy.ops.ed.undo_push(message="Move")
+    before = explored.state
+    bpy.ops.washi.pick(index=3)
+    assert bpy.context.scene.washi.state != before
+    return before, thing.name
+
+
+def moved(name: str) -> bool:
+    return bpy.data.objects[name].location.x == 5
+
+
+def test_undo_while_a_picks_sequence_is_drawn_takes_back_the_pick_and_nothing_more(explored: Any, waiting: list[Any]) -> None:
+    before, name = picked_after_a_move(explored)
+    bpy.ops.ed.undo()
+    assert bpy.context.scene.washi.state == before
+    assert moved(name)
+    assert land(waiting[0]) is None
+    assert not bpy.data.materials
+    assert bpy.context.scene.washi.state == before
+    bpy.ops.ed.redo()
+    assert stands().current == 1
+    assert moved(name)
+    assert not bpy.data.materials
+
+
+def test_undo_further_back_while_a_picks_sequence_is_drawn(explored: Any, waiting: list[Any]) -> None:
+    _, name = picked_after_a_move(explored)
+    bpy.ops.ed.undo()
+    bpy.ops.ed.undo()
+    assert not moved(name)
+    land(waiting[0])
+    for _ in range(2):
+        bpy.ops.ed.redo()
+    assert moved(name)
+    assert stands().current == 1
+
+
+def test_redo_while_a_picks_sequence_is_drawn_keeps_the_pick(explored: Any, waiting: list[Any]) -> None:
+    before, name = picked_after_a_move(explored)
+    bpy.ops.ed.undo()
+    land(waiting[0])
+    bpy.ops.washi.pick(index=5)
+    bpy.ops.ed.redo()
+    assert stands().current == 1
+    land(waiting[1])
+    assert bpy.data.materials
+    bpy.ops.ed.undo()
+    assert stands().current == 1, "the sequence was written after the pick had got its own step"
+    assert not bpy.data.materials
+    bpy.ops.ed.undo()
+    assert bpy.context.scene.washi.state == before
+    assert moved(name)
+
+
+ACTS = {"others": lambda: bpy.ops.washi.others(), "write": lambda: bpy.ops.washi.sequence_write(), "a key": jobs_module.acting}  # noqa: PLW0108 - operators come later
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_what_is_done_while_a_picks_sequence_is_drawn_is_a_step_of_its_own(
+    explored: Any, waiting: list[Any], monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    pushed: list[str] = []
+    monkeypatch.setattr(session, "push", pushed.append)
+    picked_after_a_move(explored)
+    assert pushed == []
+    ACTS[act]()
+    assert pushed == ["Pick"]
+    assert land(waiting[-1]) is None
+    assert pushed == ["Pick", "Write Sequence"]
+
+
+def test_an_undo_of_something_else_leaves_a_picks_sequence_alone(explored: Any, waiting: list[Any]) -> None:
+    _, name = picked_after_a_move(explored)
+    jobs_module.acting()
+    bpy.data.objects[name].location.y = 7
+    bpy.ops.ed.undo_push(message="Move again")
+    bpy.ops.ed.undo()
+    assert bpy.data.objects[name].location.y == 0
+    land(waiting[0])
+    assert len(bpy.data.materials) == 3
+    assert stands().current == 1
 
 
 def test_an_end_follows_the_picks(explored: Any) -> None:

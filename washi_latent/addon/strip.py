@@ -5,21 +5,46 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bpy
 
 from . import engine, preferences, previews, session
-from .jobs import Job, jobs, redraw
+from .jobs import Job, before_acting, jobs, redraw
 from .translations import MESSAGE, sentence
 
 FIELDS = {"A": "sequence_start", "B": "sequence_end"}
 _given_up: set[engine.Asked] = set()
 _drawn = ""
 """Name of the scene whose panels were drawn last without its sequence."""
-_owed: list[object] = []
-"""The writing that a pick's undo step waits for; at most one."""
+
+
+@dataclass(eq=False)
+class _Picked:
+    """A pick whose sequence is being written.
+
+    Attributes:
+        scene: its name. node: index and latent of where it led.
+        owed: its undo step waits for the sequence, to be one with it. undone: it was taken back, so that nothing is written.
+    """
+
+    scene: str
+    node: tuple[int, bytes]
+    owed: bool = True
+    undone: bool = False
+
+    def stands(self) -> bool:
+        """Whether the search still holds it."""
+        scene = bpy.data.scenes.get(self.scene)
+        place = session.place(scene) if scene is not None else None
+        index, latent = self.node
+        return place is not None and place.centers[index : index + 1] == (latent,)
+
+
+_picked: list[_Picked] = []
+"""The pick whose sequence is being written; at most one."""
 
 
 def asked(scene: bpy.types.Scene) -> engine.Asked | None:
@@ -111,13 +136,15 @@ def plot_icon(found: engine.Strip) -> int:
 
 
 def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None, with_pick: bool = False) -> set[str]:
-    """Draw the sequence and put it into materials, in one undo step, with a pick's where it waits; an operator's result."""
+    """Draw the sequence and put it into materials, in one undo step, with a pick's where that waits; an operator's result."""
     from .apply import drop_ahead, file_name, files_beside, pack_ahead
     from .materials import PaperOptions
     from .operators.apply import options_of
 
     scene = context.scene
     wanted, washi, threads = asked(scene), scene.washi, preferences.threads()
+    settle()
+    _picked.clear()
     problem = _problem(scene)
     if wanted is None or problem:
         if with_pick:
@@ -140,19 +167,24 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
         return pack_ahead([one.files for one in drawn.sheets] if drawn.atlas is None else [drawn.atlas.files], paper, store)
 
     def done(drawn: engine.Drawn) -> None:
+        if picked is not None and picked.undone:
+            return
         made = finish(drawn, name)
         jobs.note = made.note or sentence(MESSAGE("The sequence is in {count} materials"), count=len(made.materials))
-        if not settle(token):
+        if not settle():
             session.push(MESSAGE("Write Sequence"))
 
     def ended() -> None:
         drop_ahead()
         shutil.rmtree(temporary, ignore_errors=True)
-        settle(token)
+        if picked in _picked:
+            settle()
+            _picked.clear()
 
-    token = object()
-    if with_pick:
-        _owed[:] = [token]
+    stands = session.place(scene)
+    picked = _Picked(scene.name, (stands.current, stands.here)) if with_pick and stands is not None else None
+    if picked is not None:
+        _picked.append(picked)
     return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, "write", ended, before), operator)
 
 
@@ -171,13 +203,27 @@ def write_with_pick(context: bpy.types.Context) -> None:
     write(context, with_pick=True)
 
 
-def settle(token: object = None) -> bool:
-    """Push the undo step of a pick that waits for a sequence (None: for any): it was written, or given up; whether there was one."""
-    if not _owed or (token is not None and _owed[0] is not token):
+def settle() -> bool:
+    """Push the undo step of a pick that waits for its sequence: that was written, or can't be waited for; whether there was one."""
+    if not _picked or not _picked[0].owed:
         return False
-    _owed.clear()
+    _picked[0].owed = False
     session.push(MESSAGE("Pick"))
     return True
+
+
+@bpy.app.handlers.persistent
+def _before_undo(_: object) -> None:
+    """A pick that waits was done last: undo takes back this, and nothing before it."""
+    settle()
+
+
+@bpy.app.handlers.persistent
+def _after_undo(_: object) -> None:
+    """The sequence of a pick that was taken back is not written."""
+    if _picked and not _picked[0].stands():
+        _picked[0].undone = True
+        jobs.drop("write")
 
 
 def safe_name(name: str) -> str:
@@ -214,4 +260,27 @@ def _finisher(objects: list[str], washi: Any) -> Callable[[engine.Drawn, str], A
 def forget() -> None:
     """Let go of everything: another file, or the extension is disabled."""
     _given_up.clear()
-    _owed.clear()
+    _picked.clear()
+
+
+def register() -> None:
+    """Follow undo and redo, and what is done while a sequence is drawn."""
+    for handlers, one in _HANDLERS:
+        handlers.append(one)
+    before_acting.append(settle)
+
+
+def unregister() -> None:
+    """Take it away, and let go of everything."""
+    for handlers, one in _HANDLERS:
+        handlers.remove(one)
+    before_acting.remove(settle)
+    forget()
+
+
+_HANDLERS = (
+    (bpy.app.handlers.undo_pre, _before_undo),
+    (bpy.app.handlers.redo_pre, _before_undo),
+    (bpy.app.handlers.undo_post, _after_undo),
+    (bpy.app.handlers.redo_post, _after_undo),
+)
