@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from washi_latent.core import WashiError, write_png
-from washi_latent.core.sheets import number_files, write_atlas
+from washi_latent.core.sheets import checksum, number_files, write_atlas
 
 
 def textures(folder: Path, count: int, edge: int = 24, key: str = "height") -> list[dict[str, Path]]:
@@ -97,3 +97,17 @@ def test_progress_can_end_the_work(tmp_path: Path) -> None:
     for work in (write_atlas, number_files):
         with pytest.raises(Cancelled):
             work(textures(tmp_path, 4), tmp_path / "out", "x", stop)
+
+
+def test_a_checksum_is_remembered_until_the_file_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(b"one")
+    first = checksum(file)
+    with monkeypatch.context() as patch:
+        patch.setattr("washi_latent.core.sheets._bytes", lambda _: pytest.fail("was read again"))
+        assert checksum(file) == first
+    file.write_bytes(b"others")
+    assert checksum(file) != first
+    file.unlink()
+    with pytest.raises(WashiError, match="can't be read"):
+        checksum(file)

@@ -743,7 +743,7 @@ def draw_sequence(asked: Asked, threads: int, size: int, out: Path, name: str, f
         form: "EACH", "FILM", "BLEND" or "VARY". film: folder for the files of a film.
     """
     from ..core.progress import part
-    from ..core.sheets import number_files, write_atlas
+    from ..core.sheets import checksum, number_files, write_atlas
 
     strip = sequence(asked, threads, part(progress, 0, 0.3))
     total, sheets = len(strip.latents), []
@@ -754,7 +754,10 @@ def draw_sequence(asked: Asked, threads: int, size: int, out: Path, name: str, f
     if form == "FILM":
         assert film is not None
         return Drawn(tuple(sheets), first=number_files(files, film, name, last))
-    return Drawn(tuple(sheets), write_atlas(files, out, name, last) if form in {"BLEND", "VARY"} else None)
+    atlas = write_atlas(files, out, name, last) if form in {"BLEND", "VARY"} else None
+    for path in atlas.files.values() if atlas is not None else ():
+        checksum(path)
+    return Drawn(tuple(sheets), atlas)
 
 
 def draw_sheet(folder: str, threads: int, latent: Sequence[float], size: int, noise_seed: int, out: Path, name: str, progress: Progress) -> Sheet:
@@ -763,6 +766,7 @@ def draw_sheet(folder: str, threads: int, latent: Sequence[float], size: int, no
     from ..core.images import make_folder
     from ..core.maps import material_maps, write_map
     from ..core.progress import part
+    from ..core.sheets import checksum
 
     loaded = model(folder, threads)
     edge = size if loaded.info.size is None else None
@@ -786,4 +790,5 @@ def draw_sheet(folder: str, threads: int, latent: Sequence[float], size: int, no
         plain = key in ("base_color", "normal")
         path = make_folder(out) / f"{name}_{key}.png"
         files[key] = write_map(path, maps.map(key), key == "base_color", "png8" if plain else "png16", {**provenance, "map": key}, share)
+        checksum(files[key])
     return Sheet(files, tile_mm, provenance)

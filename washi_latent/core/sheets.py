@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def _read(path: Path) -> NDArray[np.generic]:
         with Image.open(path) as picture:
             return np.asarray(picture if picture.mode in {"L", "RGB", "I;16"} else picture.convert("RGB"))
     except (OSError, UnidentifiedImageError) as error:
-        raise WashiError(f"{path} can't be read: generate the textures again") from error
+        raise _unreadable(path) from error
 
 
 def _fitting(pictures: Sequence[NDArray[np.generic]], path: Path, columns: int, rows: int) -> tuple[int, int]:
@@ -169,7 +170,7 @@ def keep_files(textures: Mapping[str, Files], folder: str | os.PathLike[str], pr
             for number, (key, path) in enumerate(files.items()):
                 progress((i + number / len(files)) / len(textures))
                 content = _bytes(path)
-                place = target / f"{name}_{key}_{hashlib.sha256(content).hexdigest()[:8]}{path.suffix}"
+                place = target / f"{name}_{key}_{_short(content)}{path.suffix}"
                 if not place.exists():
                     made.append(place)
                     _copy(content, place)
@@ -179,6 +180,28 @@ def keep_files(textures: Mapping[str, Files], folder: str | os.PathLike[str], pr
             file.unlink(missing_ok=True)
         raise
     return kept
+
+
+def checksum(path: Path) -> str:
+    """Eight digits that tell what a file holds, remembered while it is not written again: a job asks first, so that a window need not wait.
+
+    Raises:
+        WashiError: a file that can't be read.
+    """
+    try:
+        written = path.stat()
+    except OSError as error:
+        raise _unreadable(path) from error
+    return _remembered(path, written.st_size, written.st_mtime_ns)
+
+
+@lru_cache(4096)
+def _remembered(path: Path, _size: int, _written: int) -> str:
+    return _short(_bytes(path))
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:8]
 
 
 def _checksum(textures: Sequence[Files], keys: Sequence[str], progress: Progress) -> str:
@@ -198,4 +221,8 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise WashiError(f"{path} can't be read: generate the textures again") from error
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> WashiError:
+    return WashiError(f"{path} can't be read: generate the textures again")
