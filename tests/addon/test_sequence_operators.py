@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,71 @@ def test_a_film_of_an_unsaved_file_says_what_to_do(explored: Any) -> None:
     explored.sequence.form = "FILM"
     with pytest.raises(RuntimeError, match="save the file first"):
         bpy.ops.washi.sequence_write()
+
+
+def linked_plane(folder: Path) -> None:
+    bpy.ops.mesh.primitive_plane_add()
+    theirs = bpy.context.object
+    bpy.data.libraries.write(str(folder / "theirs.blend"), {theirs})
+    name = theirs.name
+    bpy.data.objects.remove(theirs)
+    with bpy.data.libraries.load(str(folder / "theirs.blend"), link=True) as (_, wanted):
+        wanted.objects = [name]
+    bpy.context.scene.collection.objects.link(bpy.data.objects[name])
+    bpy.data.objects[name].select_set(True)
+
+
+def without_uv(_: Path) -> None:
+    bpy.context.scene.washi.coordinates = "UV"
+    mesh = row(1)[0].data
+    mesh.uv_layers.remove(mesh.uv_layers[0])
+
+
+REFUSED: dict[str, tuple[dict[str, Any], Any, str]] = {
+    "no empty": ({"form": "BLEND", "blend_by": "DISTANCE"}, None, "needs an empty"),
+    "no way": ({"form": "BLEND", "blend_by": "OBJECT", "first": 1, "last": 1}, None, "at the same position"),
+    "film": ({"form": "FILM", "frame_start": 20, "frame_end": 10}, None, "ends at frame 10, before it starts at 20"),
+    "linked": ({"form": "EACH"}, linked_plane, "belong to another file"),
+    "no UV map": ({"form": "VARY"}, without_uv, "has no UV map"),
+    "atlas": ({"form": "VARY", "count": 2}, None, "2 x 2 textures of 32 x 32 pixels are more than graphics cards take"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_materials_would_refuse_is_said_before_anything_is_drawn(explored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    settings, prepare, sentence = REFUSED[case]
+    both_ends(explored)
+    for name, value in settings.items():
+        setattr(explored.sequence, name, value)
+    if prepare is not None:
+        prepare(tmp_path)
+    monkeypatch.setattr("washi_latent.core.sheets.LARGEST", 2 * 32)  # two textures, without what goes on around them
+    monkeypatch.setattr(jobs, "run", lambda *_: pytest.fail("a job was begun"))
+    with pytest.raises(RuntimeError, match=sentence):
+        bpy.ops.washi.sequence_write()
+    assert not bpy.data.materials
+
+
+def test_a_pick_whose_sequence_is_refused_at_once_has_its_undo_step(explored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pushed: list[str] = []
+    monkeypatch.setattr(session, "push", pushed.append)
+    explored.sequence.as_you_go, explored.sequence.form, explored.sequence.blend_by = True, "BLEND", "DISTANCE"
+    bpy.ops.washi.pick(index=3)
+    assert pushed == ["Pick"]
+    assert "needs an empty" in jobs.error
+
+
+@pytest.mark.parametrize("form", ["EACH", "FILM", "BLEND"])
+def test_a_disk_without_room_is_said_before_anything_is_drawn(explored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    both_ends(explored)
+    explored.sequence.form, explored.sequence.count = form, 2
+    full = tmp_path / "textures" if form == "FILM" else Path(tempfile.gettempdir())
+    monkeypatch.setattr("washi_latent.core.sheets.free_bytes", lambda folder: 1000 if folder == full else 2**40)
+    with pytest.raises(RuntimeError, match=r"4 textures of 32 x 32 pixels need about 0.0 GB in .* and 0.0 GB are free there"):
+        bpy.ops.washi.sequence_write()
+    assert not bpy.data.materials
 
 
 def test_each_pick_writes_its_step_and_the_next_replaces_it(explored: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from washi_latent.core import WashiError, write_png
-from washi_latent.core.sheets import checksum, number_files, write_atlas
+from washi_latent.core.sheets import check_atlas, check_room, checksum, number_files, write_atlas
 
 
 def textures(folder: Path, count: int, edge: int = 24, key: str = "height") -> list[dict[str, Path]]:
@@ -111,3 +111,16 @@ def test_a_checksum_is_remembered_until_the_file_is_written_again(tmp_path: Path
     file.unlink()
     with pytest.raises(WashiError, match="can't be read"):
         checksum(file)
+
+
+def test_an_atlas_is_refused_by_numbers_with_the_same_words() -> None:
+    check_atlas(9, 4096, 4096)
+    with pytest.raises(WashiError, match="5 x 4 textures of 4096 x 4096 pixels are more than graphics cards take"):
+        check_atlas(17, 4096, 4096)
+
+
+def test_room_on_a_disk_is_what_textures_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("washi_latent.core.sheets.free_bytes", lambda _: 2**30)
+    check_room(100, 1024, 1024, 5, tmp_path)
+    with pytest.raises(WashiError, match=r"150 textures of 1024 x 1024 pixels need about 1.1 GB in .* and 1.0 GB are free there"):
+        check_room(150, 1024, 1024, 5, tmp_path)

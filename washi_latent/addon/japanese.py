@@ -310,6 +310,9 @@ ENGINE = {
     "{0} millimetres a pixel and a relief of {1} mm make no sense: give numbers above 0": (
         "1 ピクセル {0} mm、凹凸 {1} mm は使えません。0 より大きい値にしてください"
     ),
+    "{0} textures of {1} x {2} pixels need about {3} GB in {4} and {5} GB are free there: free some space, or choose a smaller size or fewer textures": (
+        "{1} x {2} ピクセルのテクスチャ {0} 枚には {4} に約 {3} GB 必要で、空きは {5} GB です。空きを増やすか、サイズか枚数を減らしてください"
+    ),
     "the textures have different maps: generate them together": "テクスチャのマップが揃っていません。まとめて生成してください",
     "{0} can't be read: generate the textures again": "{0} を読み込めません。テクスチャを生成し直してください",
     "{0} has another size or depth than the first texture: generate the textures together": (

@@ -50,6 +50,22 @@ class Made:
     note: str | None = None
 
 
+def check(settings: Film | Blend | None, objects: Sequence[str], options: PaperOptions) -> None:
+    """Say at once what making the materials would refuse, before textures are drawn for it.
+
+    Args:
+        settings: of a form that may refuse them, or None.
+
+    Raises:
+        WashiError: as the function that makes them.
+    """
+    if isinstance(settings, Film):
+        settings.expression(1)
+    elif isinstance(settings, Blend):
+        settings.check()
+    tiles_per_unit(1.0, carriers(objects), options)
+
+
 # A material for each texture
 
 
@@ -233,6 +249,17 @@ class Blend:
     last: float = 1.0
     value: float = 0.0
 
+    def check(self) -> None:
+        """See to it that places have a value.
+
+        Raises:
+            WashiError: no empty of that name, an end where the start is.
+        """
+        if self.by == "DISTANCE" and bpy.data.objects.get(self.empty) is None:
+            raise refused("blending by distance needs an empty: choose one")
+        if self.by == "OBJECT" and self.first == self.last:
+            raise refused("the sequence begins and ends at the same position: choose another end")
+
 
 @all_or_nothing()
 def blending_material(
@@ -253,10 +280,7 @@ def blending_material(
         WashiError: no textures, no empty of that name, or as `apply.apply_sheet`.
     """
     chosen = blend or Blend()
-    if chosen.by == "DISTANCE" and bpy.data.objects.get(chosen.empty) is None:
-        raise refused("blending by distance needs an empty: choose one")
-    if chosen.by == "OBJECT" and chosen.first == chosen.last:
-        raise refused("the sequence begins and ends at the same position: choose another end")
+    chosen.check()
 
     def places(add: Nodes) -> tuple[Any, Any, Any]:
         position = add.math("MULTIPLY", -1, 3, _position(add, chosen), float(atlas.count - 1), clamp=False)

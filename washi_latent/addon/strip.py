@@ -137,8 +137,9 @@ def plot_icon(found: engine.Strip) -> int:
 
 def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None, with_pick: bool = False) -> set[str]:
     """Draw the sequence and put it into materials, in one undo step, with a pick's where that waits; an operator's result."""
+    from ..core.errors import WashiError
     from .apply import drop_ahead, file_name, files_beside, pack_ahead
-    from .materials import PaperOptions
+    from .materials import PaperOptions, unused_maps
     from .operators.apply import options_of
 
     scene = context.scene
@@ -146,19 +147,27 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     settle()
     _picked.clear()
     problem = _problem(scene)
-    if wanted is None or problem:
+
+    def refuse(problem: str) -> set[str]:
         if with_pick:
             session.push(MESSAGE("Pick"))
         return jobs.fail(problem, operator)
-    film = Path(bpy.data.filepath).parent / "textures" if bpy.data.filepath else None
-    finish = _finisher([thing.name for thing in context.selected_objects], washi)
+
+    if wanted is None or problem:
+        return refuse(problem)
     name, form, size = washi.sequence.material or "Washi Sequence", washi.sequence.form, int(washi.size)
     store, beside = washi.store, None if form == "FILM" else files_beside(washi.store)
-    paper = PaperOptions(**options_of(washi))
+    paper, film = PaperOptions(**options_of(washi)), Path(bpy.data.filepath).parent / "textures" if form == "FILM" else None
+    maps = [key for key in engine.MAPS if key not in unused_maps(paper)]
+    try:
+        finish = _finisher([thing.name for thing in context.selected_objects], washi, paper)
+        engine.check_sequence(wanted, size, form, len(maps), Path(tempfile.gettempdir()), film or beside)
+    except WashiError as error:
+        return refuse(str(error))
     temporary = Path(tempfile.mkdtemp(prefix="washi-latent-"))
 
     def work(progress: engine.Tell) -> engine.Drawn:
-        drawn = engine.draw_sequence(wanted, threads, size, temporary, safe_name(name), form, film, progress)
+        drawn = engine.draw_sequence(wanted, threads, size, temporary, safe_name(name), form, film, progress, maps)
         return engine.keep_drawn(drawn, file_name(name), beside)
 
     def before(drawn: engine.Drawn) -> Iterator[None]:
@@ -231,28 +240,29 @@ def safe_name(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)[:60]
 
 
-def _finisher(objects: list[str], washi: Any) -> Callable[[engine.Drawn, str], Any]:
-    """What puts a drawn sequence into materials, with the settings as they are now."""
-    from .operators.apply import options_of
+def _finisher(objects: list[str], washi: Any, paper: Any) -> Callable[[engine.Drawn, str], Any]:
+    """What puts a drawn sequence into materials, with the settings as they are now.
 
-    chosen, options, store = washi.sequence, options_of(washi), washi.store
+    Raises:
+        WashiError: with these settings it would not.
+    """
+    from . import sequences
+
+    chosen, store = washi.sequence, washi.store
     form, order, reverse, in_slots = chosen.form, chosen.order, chosen.reverse, chosen.in_slots
-    film = {"frame_start": chosen.frame_start, "frame_end": chosen.frame_end, "offset": chosen.offset, "repeat": chosen.repeat}
-    blend = {"by": chosen.blend_by, "axis": chosen.axis, "attribute": chosen.attribute, "empty": chosen.empty, "first": chosen.first, "last": chosen.last}
-    vary = {"by": chosen.vary_by, "seed": chosen.vary_seed, "number": chosen.vary_number, "shift": chosen.vary_shift}
+    film = sequences.Film(chosen.frame_start, chosen.frame_end, chosen.offset, chosen.repeat)
+    blend = sequences.Blend(chosen.blend_by, chosen.axis, chosen.attribute, chosen.empty, chosen.first, chosen.last)
+    vary = sequences.Variation(chosen.vary_by, chosen.vary_seed, chosen.vary_number, chosen.vary_shift)
+    sequences.check({"FILM": film, "BLEND": blend}.get(form), objects, paper)
 
     def finish(drawn: engine.Drawn, name: str) -> Any:
-        from . import sequences
-        from .materials import PaperOptions
-
-        paper = PaperOptions(**options)
         if form == "EACH":
             return sequences.one_material_each(drawn.sheets, name, objects, order, reverse, in_slots, paper, store)
         if form == "FILM":
-            return sequences.animated_material(drawn.sheets, drawn.first, name, objects, sequences.Film(**film), paper)
+            return sequences.animated_material(drawn.sheets, drawn.first, name, objects, film, paper)
         if form == "BLEND":
-            return sequences.blending_material(drawn.sheets, drawn.atlas, name, objects, sequences.Blend(**blend), paper, store)
-        return sequences.varying_material(drawn.sheets, drawn.atlas, name, objects, sequences.Variation(**vary), paper, store)
+            return sequences.blending_material(drawn.sheets, drawn.atlas, name, objects, blend, paper, store)
+        return sequences.varying_material(drawn.sheets, drawn.atlas, name, objects, vary, paper, store)
 
     return finish
 
