@@ -190,6 +190,45 @@ def test_a_disk_without_room_is_said_before_anything_is_drawn(explored: Any, tmp
     assert not bpy.data.materials
 
 
+def film_of_a_pick(explored: Any, folder: Path) -> Any:
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "scene.blend"))
+    explored.sequence.as_you_go, explored.sequence.count, explored.sequence.form = True, 1, "FILM"
+    thing = row(1)[0]
+    bpy.ops.washi.pick(index=3)
+    return thing
+
+
+@pytest.mark.parametrize("relief", ["BUMP", "NONE"])
+def test_a_film_keeps_the_maps_that_it_shows_and_no_others(explored: Any, tmp_path: Path, relief: str) -> None:
+    explored.relief = relief
+    material = film_of_a_pick(explored, tmp_path).active_material
+    shown = {Path(node.image.filepath).name.removesuffix("_0001.png") for node in material.node_tree.nodes if node.type == "TEX_IMAGE"}
+    assert len(shown) == (4 if relief == "BUMP" else 3)
+    (folder,) = (tmp_path / "textures").iterdir()
+    assert {file.name.removesuffix(f"_{i:04d}.png") for i, file in zip((1, 2, 3) * len(shown), sorted(folder.iterdir()), strict=True)} == shown
+
+
+def test_earlier_films_stay_and_are_told_of(explored: Any, tmp_path: Path) -> None:
+    film_of_a_pick(explored, tmp_path)
+    assert jobs.note == "The sequence is in 1 materials"
+    (first,) = (tmp_path / "textures").iterdir()
+    bpy.ops.washi.pick(index=5)
+    megabytes = sum(file.stat().st_size for file in first.iterdir()) / 1e6
+    assert jobs.note.startswith(f"1 earlier films of this name take {megabytes:.1f} MB in the folder textures")
+    assert len(list((tmp_path / "textures").iterdir())) == 2
+
+
+def test_a_film_as_an_asset_has_its_first_texture_as_preview(explored: Any, tmp_path: Path) -> None:
+    thing = film_of_a_pick(explored, tmp_path)
+    bpy.context.view_layer.objects.active = thing
+    assert bpy.ops.washi.mark_asset(catalogue="") == {"FINISHED"}
+    preview = thing.active_material.preview
+    pixels = np.empty(engine.PREVIEW**2, np.int32)
+    preview.image_pixels.foreach_get(pixels)
+    (first,) = (tmp_path / "textures").glob("*/*_base_color_0001.png")
+    assert pixels.tobytes() == engine.preview(str(first))
+
+
 def test_each_pick_writes_its_step_and_the_next_replaces_it(explored: Any) -> None:
     explored.sequence.as_you_go, explored.sequence.count = True, 1
     things = row(3)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from washi_latent.core import WashiError, write_png
-from washi_latent.core.sheets import check_atlas, check_room, checksum, number_files, write_atlas
+from washi_latent.core.sheets import check_atlas, check_room, checksum, earlier_rows, number_files, write_atlas
 
 
 def textures(folder: Path, count: int, edge: int = 24, key: str = "height") -> list[dict[str, Path]]:
@@ -124,3 +124,16 @@ def test_room_on_a_disk_is_what_textures_take(tmp_path: Path, monkeypatch: pytes
     check_room(100, 1024, 1024, 5, tmp_path)
     with pytest.raises(WashiError, match=r"150 textures of 1024 x 1024 pixels need about 1.1 GB in .* and 1.0 GB are free there"):
         check_room(150, 1024, 1024, 5, tmp_path)
+
+
+def test_earlier_rows_of_a_name_are_counted_and_stay(tmp_path: Path) -> None:
+    given, folder = textures(tmp_path, 3), tmp_path / "films"
+    first = next(iter(number_files(given, folder, "paper").values()))
+    assert earlier_rows(first, "paper") == (0, 0)
+    number_files(given, folder, "paper-thin")
+    (folder / "paper-holiday").mkdir()
+    (folder / "paper-0123abcd").write_bytes(b"a file")
+    assert earlier_rows(first, "paper") == (0, 0)
+    last = next(iter(number_files(given[::-1], folder, "paper").values()))
+    assert earlier_rows(last, "paper") == (1, sum(file.stat().st_size for file in first.parent.iterdir()))
+    assert first.is_file()

@@ -717,11 +717,13 @@ class Drawn:
 
     Attributes:
         sheets: in order. atlas: of these, for materials that blend or vary. first: of the numbered files by map, for a film.
+        earlier: how many other films of this name lie beside it, and their bytes.
     """
 
     sheets: tuple[Sheet, ...]
     atlas: Atlas | None = None
     first: Mapping[str, Path] | None = None
+    earlier: tuple[int, int] = (0, 0)
 
 
 def keep_drawn(drawn: Drawn, name: str, folder: Path | None) -> Drawn:
@@ -773,7 +775,7 @@ def draw_sequence(
         form: "EACH", "FILM", "BLEND" or "VARY". film: folder for the files of a film. maps: those that are wanted.
     """
     from ..core.progress import part
-    from ..core.sheets import checksum, number_files, write_atlas
+    from ..core.sheets import checksum, earlier_rows, number_files, write_atlas
 
     strip = sequence(asked, threads, part(progress, 0, 0.3))
     total, sheets = len(strip.latents), []
@@ -783,7 +785,8 @@ def draw_sequence(
     files, last = [one.files for one in sheets], part(progress, 0.9, 1)
     if form == "FILM":
         assert film is not None
-        return Drawn(tuple(sheets), first=number_files(files, film, name, last))
+        first = number_files(files, film, name, last)
+        return Drawn(tuple(sheets), first=first, earlier=earlier_rows(next(iter(first.values())), name))
     atlas = write_atlas(files, out, name, last) if form in {"BLEND", "VARY"} else None
     for path in atlas.files.values() if atlas is not None else ():
         checksum(path)

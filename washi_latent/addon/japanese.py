@@ -498,6 +498,9 @@ SEQUENCE = {
     "Interpolating": "補間しています",
     "Drawing the sequence": "シーケンスを描いています",
     "The sequence is in {count} materials": "シーケンスを {count} 個のマテリアルに入れました",
+    "{count} earlier films of this name take {megabytes} MB in the folder textures: remove those that no file shows any more": (
+        "同じ名前の以前のフィルムが {count} 本、フォルダー textures に {megabytes} MB 残っています。どのファイルでも使わないものは削除してください"
+    ),
     "The sequence has no two ends of this model: set A and B": "このモデルの両端が決まっていません。A と B を設定してください",
     "A film's pictures lie in a folder beside the file: save the file first": "フィルムの画像はファイルの隣のフォルダーに保存します。先にファイルを保存してください",
     "The active object has no material: select an object with one": "アクティブオブジェクトにマテリアルがありません。マテリアルのあるオブジェクトを選択してください",

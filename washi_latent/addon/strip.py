@@ -180,6 +180,14 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
             return
         made = finish(drawn, name)
         jobs.note = made.note or sentence(MESSAGE("The sequence is in {count} materials"), count=len(made.materials))
+        count, size = drawn.earlier
+        if count:
+            # They are not removed: undo, or another file of the folder, may need them.
+            jobs.note = sentence(
+                MESSAGE("{count} earlier films of this name take {megabytes} MB in the folder textures: remove those that no file shows any more"),
+                count=count,
+                megabytes=f"{size / 1e6:.1f}",
+            )
         if not settle():
             session.push(MESSAGE("Write Sequence"))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -170,6 +171,18 @@ def number_files(textures: Sequence[Files], folder: str | os.PathLike[str], name
         _remove(made, place)
         raise
     return first
+
+
+def earlier_rows(first: Path, name: str) -> tuple[int, int]:
+    """How many other rows of this name lie beside one that `number_files` wrote, and their bytes. They may be another file's, and stay."""
+    count, size = 0, 0
+    pattern = re.compile(re.escape(name) + r"-[0-9a-f]{8}")
+    for place in first.parent.parent.iterdir():
+        if pattern.fullmatch(place.name) and place != first.parent and place.is_dir():
+            with contextlib.suppress(OSError):  # it is being removed, or can't be read
+                files = [file.stat().st_size for file in place.iterdir() if file.is_file()]
+                count, size = count + bool(files), size + sum(files)
+    return count, size
 
 
 def _remove(files: Sequence[Path], folder: Path) -> None:
