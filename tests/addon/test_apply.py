@@ -455,3 +455,27 @@ def test_importing_loads_nothing_heavy() -> None:
     code = "import sys, bpy; before = set(sys.modules); import washi_latent.addon.sequences; print(sorted({'numpy', 'scipy', 'PIL', 'onnxruntime', 'sklearn'} & (set(sys.modules) - before)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert out.stdout.strip().endswith("[]")
+
+
+def test_textures_of_one_name_are_unpacked_into_files_of_their_own(saved: Path, tmp_path: Path) -> None:
+    """Each job has its own folder, and its files may have the names of another's."""
+    made = []
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        texture = sheet(folder, 0, flat_values(number, 2), TILE_MM)
+        texture.provenance["latent"] = [number, 0.5]
+        made.append(apply_sheet(texture, "Paper").material)
+
+    def shown() -> list[float]:
+        images = [next(node.image for node in bpy.data.materials[name].node_tree.nodes if node.label == "Base color") for name in made]
+        return [image.pixels[0] for image in images]
+
+    before = shown()
+    assert before[0] != before[1]
+    bpy.ops.file.unpack_all(method="USE_LOCAL")
+    for image in bpy.data.images:
+        assert not image.packed_file
+        image.reload()
+    assert shown() == before
+    assert len(list((saved / "textures").iterdir())) == 8

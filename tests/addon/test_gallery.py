@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from washi_latent.addon import engine, gallery, gallery_engine, session
+from washi_latent.addon import engine, gallery, gallery_engine, session, translations
+from washi_latent.addon.japanese import JAPANESE
+from washi_latent.addon.jobs import jobs
 from washi_latent.core import TextureModel
 from washi_latent.core.light import lit
 
@@ -114,3 +117,16 @@ def test_each_gesture_of_the_gallery_is_one_undo_step(scene: Any, monkeypatch: p
         assert shown.call(operator, **arguments)
         assert len(pushed) == 1, operator
         pushed.clear()
+
+
+def test_what_went_wrong_is_said_in_the_artists_language_with_its_values(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bpy.ops.washi.keep(name="moss")
+    bpy.ops.washi.keep(name="bark")
+    session.rename(scene, "moss", "bark")
+    # The bpy module comes without languages.
+    stub = SimpleNamespace(app=SimpleNamespace(translations=SimpleNamespace(pgettext_rpt=lambda text: JAPANESE.get(text, text))))
+    with monkeypatch.context() as patch:
+        patch.setattr(translations, "bpy", stub)
+        shown = gallery.Gallery._status(SimpleNamespace(), scene, session.place(scene))
+    jobs.error = ""
+    assert shown == ("お気に入り 'bark' はすでにあります。別の名前にしてください", True)

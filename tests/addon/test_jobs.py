@@ -174,3 +174,14 @@ def test_what_went_wrong_is_one_sentence(jobs: Jobs, problem: Exception, sentenc
     until(jobs, lambda: jobs.current is None)
     assert "\n" not in jobs.error
     assert re.search(sentence, jobs.error)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "acts"),
+    [("Z", "PRESS", True), ("LEFTMOUSE", "PRESS", True), ("Z", "RELEASE", False), ("MOUSEMOVE", "NOTHING", False), ("MIDDLEMOUSE", "PRESS", False)],
+)
+def test_what_waits_for_a_job_hears_of_the_next_action_first(monkeypatch: pytest.MonkeyPatch, kind: str, value: str, acts: bool) -> None:
+    heard: list[bool] = []
+    monkeypatch.setattr(module, "before_acting", [lambda: heard.append(True)])
+    assert module.WASHI_OT_job.modal(None, None, SimpleNamespace(type=kind, value=value)) == {"PASS_THROUGH"}
+    assert bool(heard) == acts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from washi_latent.addon import engine, preferences, previews, session, strip
+from washi_latent.addon import jobs as jobs_module
 from washi_latent.addon.jobs import jobs
 from washi_latent.core import interpolate, load_model
 
@@ -125,6 +127,110 @@ def test_a_film_of_an_unsaved_file_says_what_to_do(explored: Any) -> None:
         bpy.ops.washi.sequence_write()
 
 
+def linked_plane(folder: Path) -> None:
+    bpy.ops.mesh.primitive_plane_add()
+    theirs = bpy.context.object
+    bpy.data.libraries.write(str(folder / "theirs.blend"), {theirs})
+    name = theirs.name
+    bpy.data.objects.remove(theirs)
+    with bpy.data.libraries.load(str(folder / "theirs.blend"), link=True) as (_, wanted):
+        wanted.objects = [name]
+    bpy.context.scene.collection.objects.link(bpy.data.objects[name])
+    bpy.data.objects[name].select_set(True)
+
+
+def without_uv(_: Path) -> None:
+    bpy.context.scene.washi.coordinates = "UV"
+    mesh = row(1)[0].data
+    mesh.uv_layers.remove(mesh.uv_layers[0])
+
+
+REFUSED: dict[str, tuple[dict[str, Any], Any, str]] = {
+    "no empty": ({"form": "BLEND", "blend_by": "DISTANCE"}, None, "needs an empty"),
+    "no way": ({"form": "BLEND", "blend_by": "OBJECT", "first": 1, "last": 1}, None, "at the same position"),
+    "film": ({"form": "FILM", "frame_start": 20, "frame_end": 10}, None, "ends at frame 10, before it starts at 20"),
+    "linked": ({"form": "EACH"}, linked_plane, "belong to another file"),
+    "no UV map": ({"form": "VARY"}, without_uv, "has no UV map"),
+    "atlas": ({"form": "VARY", "count": 2}, None, "2 x 2 textures of 32 x 32 pixels are more than graphics cards take"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_materials_would_refuse_is_said_before_anything_is_drawn(explored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    settings, prepare, sentence = REFUSED[case]
+    both_ends(explored)
+    for name, value in settings.items():
+        setattr(explored.sequence, name, value)
+    if prepare is not None:
+        prepare(tmp_path)
+    monkeypatch.setattr("washi_latent.core.sheets.LARGEST", 2 * 32)  # two textures, without what goes on around them
+    monkeypatch.setattr(jobs, "run", lambda *_: pytest.fail("a job was begun"))
+    with pytest.raises(RuntimeError, match=sentence):
+        bpy.ops.washi.sequence_write()
+    assert not bpy.data.materials
+
+
+def test_a_pick_whose_sequence_is_refused_at_once_has_its_undo_step(explored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pushed: list[str] = []
+    monkeypatch.setattr(session, "push", pushed.append)
+    explored.sequence.as_you_go, explored.sequence.form, explored.sequence.blend_by = True, "BLEND", "DISTANCE"
+    bpy.ops.washi.pick(index=3)
+    assert pushed == ["Pick"]
+    assert "needs an empty" in jobs.error
+
+
+@pytest.mark.parametrize("form", ["EACH", "FILM", "BLEND"])
+def test_a_disk_without_room_is_said_before_anything_is_drawn(explored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    both_ends(explored)
+    explored.sequence.form, explored.sequence.count = form, 2
+    full = tmp_path / "textures" if form == "FILM" else Path(tempfile.gettempdir())
+    monkeypatch.setattr("washi_latent.core.sheets.free_bytes", lambda folder: 1000 if folder == full else 2**40)
+    with pytest.raises(RuntimeError, match=r"4 textures of 32 x 32 pixels need about 0.0 GB in .* and 0.0 GB are free there"):
+        bpy.ops.washi.sequence_write()
+    assert not bpy.data.materials
+
+
+def film_of_a_pick(explored: Any, folder: Path) -> Any:
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "scene.blend"))
+    explored.sequence.as_you_go, explored.sequence.count, explored.sequence.form = True, 1, "FILM"
+    thing = row(1)[0]
+    bpy.ops.washi.pick(index=3)
+    return thing
+
+
+@pytest.mark.parametrize("relief", ["BUMP", "NONE"])
+def test_a_film_keeps_the_maps_that_it_shows_and_no_others(explored: Any, tmp_path: Path, relief: str) -> None:
+    explored.relief = relief
+    material = film_of_a_pick(explored, tmp_path).active_material
+    shown = {Path(node.image.filepath).name.removesuffix("_0001.png") for node in material.node_tree.nodes if node.type == "TEX_IMAGE"}
+    assert len(shown) == (4 if relief == "BUMP" else 3)
+    (folder,) = (tmp_path / "textures").iterdir()
+    assert {file.name.removesuffix(f"_{i:04d}.png") for i, file in zip((1, 2, 3) * len(shown), sorted(folder.iterdir()), strict=True)} == shown
+
+
+def test_earlier_films_stay_and_are_told_of(explored: Any, tmp_path: Path) -> None:
+    film_of_a_pick(explored, tmp_path)
+    assert jobs.note == "The sequence is in 1 materials"
+    (first,) = (tmp_path / "textures").iterdir()
+    bpy.ops.washi.pick(index=5)
+    megabytes = sum(file.stat().st_size for file in first.iterdir()) / 1e6
+    assert jobs.note.startswith(f"1 earlier films of this name take {megabytes:.1f} MB in the folder textures")
+    assert len(list((tmp_path / "textures").iterdir())) == 2
+
+
+def test_a_film_as_an_asset_has_its_first_texture_as_preview(explored: Any, tmp_path: Path) -> None:
+    thing = film_of_a_pick(explored, tmp_path)
+    bpy.context.view_layer.objects.active = thing
+    assert bpy.ops.washi.mark_asset(catalogue="") == {"FINISHED"}
+    preview = thing.active_material.preview
+    pixels = np.empty(engine.PREVIEW**2, np.int32)
+    preview.image_pixels.foreach_get(pixels)
+    (first,) = (tmp_path / "textures").glob("*/*_base_color_0001.png")
+    assert pixels.tobytes() == engine.preview(str(first))
+
+
 def test_each_pick_writes_its_step_and_the_next_replaces_it(explored: Any) -> None:
     explored.sequence.as_you_go, explored.sequence.count = True, 1
     things = row(3)
@@ -179,6 +285,109 @@ def test_a_sequence_that_is_given_up_leaves_the_next_pick_its_own_step(explored:
     assert pushed == ["Pick", "Pick"]
 
 
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Jobs that write, which a window would run in a thread: `land` runs one."""
+    found: list[Any] = []
+    run = jobs.run
+    monkeypatch.setattr(jobs, "run", lambda job, operator=None: found.append(job) or {"FINISHED"} if job.kind == "write" else run(job, operator))
+    return found
+
+
+def land(job: Any) -> str | None:
+    job._run()
+    return job.finish()
+
+
+def picked_after_a_move(explored: Any) -> tuple[str, Any]:
+    """The search before a pick that waits for its sequence, and what was done before it."""
+    explored.sequence.as_you_go, explored.sequence.count = True, 1
+    thing = row(1)[0]
+    bpy.ops.ed.undo_push(message="before")
+    thing.location.x = 5
+    bpy.ops.ed.undo_push(message="Move")
+    before = explored.state
+    bpy.ops.washi.pick(index=3)
+    assert bpy.context.scene.washi.state != before
+    return before, thing.name
+
+
+def moved(name: str) -> bool:
+    return bpy.data.objects[name].location.x == 5
+
+
+def test_undo_while_a_picks_sequence_is_drawn_takes_back_the_pick_and_nothing_more(explored: Any, waiting: list[Any]) -> None:
+    before, name = picked_after_a_move(explored)
+    bpy.ops.ed.undo()
+    assert bpy.context.scene.washi.state == before
+    assert moved(name)
+    assert land(waiting[0]) is None
+    assert not bpy.data.materials
+    assert bpy.context.scene.washi.state == before
+    bpy.ops.ed.redo()
+    assert stands().current == 1
+    assert moved(name)
+    assert not bpy.data.materials
+
+
+def test_undo_further_back_while_a_picks_sequence_is_drawn(explored: Any, waiting: list[Any]) -> None:
+    _, name = picked_after_a_move(explored)
+    bpy.ops.ed.undo()
+    bpy.ops.ed.undo()
+    assert not moved(name)
+    land(waiting[0])
+    for _ in range(2):
+        bpy.ops.ed.redo()
+    assert moved(name)
+    assert stands().current == 1
+
+
+def test_redo_while_a_picks_sequence_is_drawn_keeps_the_pick(explored: Any, waiting: list[Any]) -> None:
+    before, name = picked_after_a_move(explored)
+    bpy.ops.ed.undo()
+    land(waiting[0])
+    bpy.ops.washi.pick(index=5)
+    bpy.ops.ed.redo()
+    assert stands().current == 1
+    land(waiting[1])
+    assert bpy.data.materials
+    bpy.ops.ed.undo()
+    assert stands().current == 1, "the sequence was written after the pick had got its own step"
+    assert not bpy.data.materials
+    bpy.ops.ed.undo()
+    assert bpy.context.scene.washi.state == before
+    assert moved(name)
+
+
+ACTS = {"others": lambda: bpy.ops.washi.others(), "write": lambda: bpy.ops.washi.sequence_write(), "a key": jobs_module.acting}  # noqa: PLW0108 - operators come later
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_what_is_done_while_a_picks_sequence_is_drawn_is_a_step_of_its_own(
+    explored: Any, waiting: list[Any], monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    pushed: list[str] = []
+    monkeypatch.setattr(session, "push", pushed.append)
+    picked_after_a_move(explored)
+    assert pushed == []
+    ACTS[act]()
+    assert pushed == ["Pick"]
+    assert land(waiting[-1]) is None
+    assert pushed == ["Pick", "Write Sequence"]
+
+
+def test_an_undo_of_something_else_leaves_a_picks_sequence_alone(explored: Any, waiting: list[Any]) -> None:
+    _, name = picked_after_a_move(explored)
+    jobs_module.acting()
+    bpy.data.objects[name].location.y = 7
+    bpy.ops.ed.undo_push(message="Move again")
+    bpy.ops.ed.undo()
+    assert bpy.data.objects[name].location.y == 0
+    land(waiting[0])
+    assert len(bpy.data.materials) == 3
+    assert stands().current == 1
+
+
 def test_an_end_follows_the_picks(explored: Any) -> None:
     both_ends(explored)
     fixed = explored.sequence_end
@@ -218,3 +427,37 @@ def test_ends_of_another_model_of_as_many_numbers_are_not_this_ones(explored: An
     bpy.ops.washi.sequence_from(end="A", source="HERE")
     assert session.points(scene)[1:] == ("",)
     assert strip.asked(scene) is None
+
+
+@pytest.mark.parametrize("form", ["EACH", "VARY"])
+def test_a_sequence_that_nothing_shows_is_kept_and_said(explored: Any, tmp_path: Path, form: str) -> None:
+    both_ends(explored)
+    explored.sequence.count, explored.sequence.form = 1, form
+    assert bpy.ops.washi.sequence_write() == {"FINISHED"}
+    assert "Nothing was selected" in jobs.note
+    count = len(bpy.data.materials)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    assert len(bpy.data.materials) == count > 0
+
+
+def test_a_library_override_takes_a_sequence_into_the_slots_it_has(explored: Any, tmp_path: Path) -> None:
+    thing = row(1)[0]
+    thing.data.materials.append(bpy.data.materials.new("Plain"))
+    path, name = tmp_path / "library.blend", thing.name
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.context.scene.washi.model = "small-64"
+    bpy.ops.washi.explore()
+    both_ends(bpy.context.scene.washi)
+    with bpy.data.libraries.load(str(path), link=True) as (_, there):
+        there.objects = [name]
+    own = there.objects[0].override_create()
+    bpy.context.collection.objects.link(own)
+    own.select_set(True)
+    chosen = bpy.context.scene.washi.sequence
+    chosen.count = 1
+    for in_slots in (False, True):
+        chosen.in_slots = in_slots
+        assert bpy.ops.washi.sequence_write() == {"FINISHED"}
+        assert [slot.material.name[:5] for slot in own.material_slots] == ["Washi"]

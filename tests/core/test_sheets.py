@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from washi_latent.core import WashiError, write_png
-from washi_latent.core.sheets import number_files, write_atlas
+from washi_latent.core.sheets import check_atlas, check_room, checksum, earlier_rows, number_files, write_atlas
 
 
 def textures(folder: Path, count: int, edge: int = 24, key: str = "height") -> list[dict[str, Path]]:
@@ -97,3 +97,43 @@ def test_progress_can_end_the_work(tmp_path: Path) -> None:
     for work in (write_atlas, number_files):
         with pytest.raises(Cancelled):
             work(textures(tmp_path, 4), tmp_path / "out", "x", stop)
+
+
+def test_a_checksum_is_remembered_until_the_file_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(b"one")
+    first = checksum(file)
+    with monkeypatch.context() as patch:
+        patch.setattr("washi_latent.core.sheets._bytes", lambda _: pytest.fail("was read again"))
+        assert checksum(file) == first
+    file.write_bytes(b"others")
+    assert checksum(file) != first
+    file.unlink()
+    with pytest.raises(WashiError, match="can't be read"):
+        checksum(file)
+
+
+def test_an_atlas_is_refused_by_numbers_with_the_same_words() -> None:
+    check_atlas(9, 4096, 4096)
+    with pytest.raises(WashiError, match="5 x 4 textures of 4096 x 4096 pixels are more than graphics cards take"):
+        check_atlas(17, 4096, 4096)
+
+
+def test_room_on_a_disk_is_what_textures_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("washi_latent.core.sheets.free_bytes", lambda _: 2**30)
+    check_room(100, 1024, 1024, 5, tmp_path)
+    with pytest.raises(WashiError, match=r"150 textures of 1024 x 1024 pixels need about 1.1 GB in .* and 1.0 GB are free there"):
+        check_room(150, 1024, 1024, 5, tmp_path)
+
+
+def test_earlier_rows_of_a_name_are_counted_and_stay(tmp_path: Path) -> None:
+    given, folder = textures(tmp_path, 3), tmp_path / "films"
+    first = next(iter(number_files(given, folder, "paper").values()))
+    assert earlier_rows(first, "paper") == (0, 0)
+    number_files(given, folder, "paper-thin")
+    (folder / "paper-holiday").mkdir()
+    (folder / "paper-0123abcd").write_bytes(b"a file")
+    assert earlier_rows(first, "paper") == (0, 0)
+    last = next(iter(number_files(given[::-1], folder, "paper").values()))
+    assert earlier_rows(last, "paper") == (1, sum(file.stat().st_size for file in first.parent.iterdir()))
+    assert first.is_file()

@@ -37,6 +37,7 @@ def register() -> None:
     previews.register()
     translations.register()
     command.register()
+    strip.register()
     bpy.app.handlers.load_pre.append(_before_load)
     atexit.register(_at_exit)
 
@@ -48,7 +49,7 @@ def unregister() -> None:
     jobs.jobs.close()
     atexit.unregister(_at_exit)
     bpy.app.handlers.load_pre.remove(_before_load)
-    strip.forget()
+    strip.unregister()
     session.forget()
     engine.forget_models()
     preferences.refresh_models()

@@ -724,11 +724,13 @@ class Drawn:
 
     Attributes:
         sheets: in order. atlas: of these, for materials that blend or vary. first: of the numbered files by map, for a film.
+        earlier: how many other films of this name lie beside it, and their bytes.
     """
 
     sheets: tuple[Sheet, ...]
     atlas: Atlas | None = None
     first: Mapping[str, Path] | None = None
+    earlier: tuple[int, int] = (0, 0)
 
 
 def keep_drawn(drawn: Drawn, name: str, folder: Path | None) -> Drawn:
@@ -742,34 +744,71 @@ def keep_drawn(drawn: Drawn, name: str, folder: Path | None) -> Drawn:
     return replace(drawn, atlas=replace(drawn.atlas, files=files.keep_files({name: drawn.atlas.files}, folder)[name]))
 
 
-def draw_sequence(asked: Asked, threads: int, size: int, out: Path, name: str, form: str, film: Path | None, progress: Progress) -> Drawn:
+MAPS = ("base_color", "height", "normal", "roughness", "opacity")
+"""What is drawn of a texture."""
+
+
+def check_sequence(asked: Asked, size: int, form: str, maps: int, out: Path, kept: Path | None) -> None:
+    """Say at once what drawing a sequence would come to refuse at its end.
+
+    Args:
+        maps: how many are drawn. out: folder for what is read once. kept: folder for what stays, if it stays there. The rest: as `draw_sequence`.
+
+    Raises:
+        WashiError: more than graphics cards, the memory or a disk take.
+    """
+    from ..core.models import check_memory
+    from ..core.sheets import check_atlas, check_room
+
+    count = (asked.count + 1) * (len(asked.points) - 1) + 1
+    height, width = _info(asked.folder).size or (size, size)
+    in_atlas = form in {"BLEND", "VARY"}
+    if in_atlas:
+        check_atlas(count, height, width)
+        # Colours of one byte, side by side and one by one.
+        check_memory(count, height, width, count * height * width * 3 * 2)
+    check_room(count, height, width, maps * (2 if in_atlas else 1), out)
+    if kept is not None:
+        check_room(count, height, width, maps, kept)
+
+
+def draw_sequence(
+    asked: Asked, threads: int, size: int, out: Path, name: str, form: str, film: Path | None, progress: Progress, maps: Sequence[str] = MAPS
+) -> Drawn:
     """Generate every texture of a sequence, and write its maps.
 
     Args:
         size: edge in pixels. out: folder for what is read once. name: of the files.
-        form: "EACH", "FILM", "BLEND" or "VARY". film: folder for the files of a film.
+        form: "EACH", "FILM", "BLEND" or "VARY". film: folder for the files of a film. maps: those that are wanted.
     """
     from ..core.progress import part
-    from ..core.sheets import number_files, write_atlas
+    from ..core.sheets import checksum, earlier_rows, number_files, write_atlas
 
     strip = sequence(asked, threads, part(progress, 0, 0.3))
     total, sheets = len(strip.latents), []
     for number, latent in enumerate(strip.latents):
         share = part(progress, 0.3 + 0.6 * number / total, 0.3 + 0.6 * (number + 1) / total)
-        sheets.append(draw_sheet(asked.folder, threads, unpacked(latent), size, asked.noise_seed, out, f"{name}_{number + 1:03d}", share))
+        sheets.append(draw_sheet(asked.folder, threads, unpacked(latent), size, asked.noise_seed, out, f"{name}_{number + 1:03d}", share, maps))
     files, last = [one.files for one in sheets], part(progress, 0.9, 1)
     if form == "FILM":
         assert film is not None
-        return Drawn(tuple(sheets), first=number_files(files, film, name, last))
-    return Drawn(tuple(sheets), write_atlas(files, out, name, last) if form in {"BLEND", "VARY"} else None)
+        first = number_files(files, film, name, last)
+        return Drawn(tuple(sheets), first=first, earlier=earlier_rows(next(iter(first.values())), name))
+    atlas = write_atlas(files, out, name, last) if form in {"BLEND", "VARY"} else None
+    for path in atlas.files.values() if atlas is not None else ():
+        checksum(path)
+    return Drawn(tuple(sheets), atlas)
 
 
-def draw_sheet(folder: str, threads: int, latent: Sequence[float], size: int, noise_seed: int, out: Path, name: str, progress: Progress) -> Sheet:
+def draw_sheet(
+    folder: str, threads: int, latent: Sequence[float], size: int, noise_seed: int, out: Path, name: str, progress: Progress, wanted: Sequence[str] = MAPS
+) -> Sheet:
     """Generate one texture at any size and write its maps: colour 8 bit, the rest 16 bit."""
     from .. import __version__
     from ..core.images import make_folder
     from ..core.maps import material_maps, write_map
     from ..core.progress import part
+    from ..core.sheets import checksum
 
     loaded = model(folder, threads)
     edge = size if loaded.info.size is None else None
@@ -787,10 +826,10 @@ def draw_sheet(folder: str, threads: int, latent: Sequence[float], size: int, no
         "estimated": list(maps.estimated),
     }
     files: dict[str, Path] = {}
-    wanted = ("base_color", "height", "normal", "roughness", "opacity")
     for number, key in enumerate(wanted):
         share = part(progress, 0.7 + 0.3 * number / len(wanted), 0.7 + 0.3 * (number + 1) / len(wanted))
         plain = key in ("base_color", "normal")
         path = make_folder(out) / f"{name}_{key}.png"
         files[key] = write_map(path, maps.map(key), key == "base_color", "png8" if plain else "png16", {**provenance, "map": key}, share)
+        checksum(files[key])
     return Sheet(files, tile_mm, provenance)

@@ -20,7 +20,7 @@ from . import engine, gallery_drawing, gallery_engine, gallery_view, panels, pre
 from .gallery_geometry import Cover, Layout, Rectangle, arrange, uncovered
 from .gallery_view import Pictures, Stop, Style, Thumbnail, View
 from .jobs import Job, jobs, redrawn_too
-from .translations import MESSAGE, sentence
+from .translations import MESSAGE, sentence, translated
 
 TICK = 0.05
 """Seconds between two looks at what changed."""
@@ -321,7 +321,7 @@ class Gallery:
     def _status(self, scene: bpy.types.Scene, stands: engine.Place | None) -> tuple[str, bool]:
         """The line under the title, and whether it says that something went wrong."""
         if jobs.error:
-            return bpy.app.translations.pgettext_rpt(jobs.error), True
+            return translated(jobs.error), True
         if jobs.current is not None:
             return sentence(jobs.current.title), False
         if self._look is None or session.look(scene) is None:

@@ -319,6 +319,9 @@ ENGINE = {
     "{0} millimetres a pixel and a relief of {1} mm make no sense: give numbers above 0": (
         "1 ピクセル {0} mm、凹凸 {1} mm は使えません。0 より大きい値にしてください"
     ),
+    "{0} textures of {1} x {2} pixels need about {3} GB in {4} and {5} GB are free there: free some space, or choose a smaller size or fewer textures": (
+        "{1} x {2} ピクセルのテクスチャ {0} 枚には {4} に約 {3} GB 必要で、空きは {5} GB です。空きを増やすか、サイズか枚数を減らしてください"
+    ),
     "the textures have different maps: generate them together": "テクスチャのマップが揃っていません。まとめて生成してください",
     "{0} can't be read: generate the textures again": "{0} を読み込めません。テクスチャを生成し直してください",
     "{0} has another size or depth than the first texture: generate the textures together": (
@@ -505,6 +508,9 @@ SEQUENCE = {
     "Interpolating": "補間しています",
     "Drawing the sequence": "シーケンスを描いています",
     "The sequence is in {count} materials": "シーケンスを {count} 個のマテリアルに入れました",
+    "{count} earlier films of this name take {megabytes} MB in the folder textures: remove those that no file shows any more": (
+        "同じ名前の以前のフィルムが {count} 本、フォルダー textures に {megabytes} MB 残っています。どのファイルでも使わないものは削除してください"
+    ),
     "The sequence has no two ends of this model: set A and B": "このモデルの両端が決まっていません。A と B を設定してください",
     "A film's pictures lie in a folder beside the file: save the file first": "フィルムの画像はファイルの隣のフォルダーに保存します。先にファイルを保存してください",
     "The active object has no material: select an object with one": "アクティブオブジェクトにマテリアルがありません。マテリアルのあるオブジェクトを選択してください",

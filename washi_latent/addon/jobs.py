@@ -274,6 +274,8 @@ class WASHI_OT_job(bpy.types.Operator):
             self._show(context)
             return {"RUNNING_MODAL"}
         if event.type != "TIMER":
+            if event.value == "PRESS" and event.type not in _LOOKING:
+                acting()
             return {"PASS_THROUGH"}
         if not jobs.poll():
             self._end(context)
@@ -318,6 +320,18 @@ class WASHI_OT_cancel(bpy.types.Operator):
         """End all jobs."""
         jobs.give_up()
         return {"FINISHED"}
+
+
+before_acting: list[Callable[[], None]] = []
+"""What has to happen before the artist's next action."""
+_LOOKING = {"MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "TRACKPADZOOM", "MOUSEMOVE", "INBETWEEN_MOUSEMOVE"}
+"""Events that turn a view and change nothing."""
+
+
+def acting() -> None:
+    """The artist goes on while a job runs: what waits for the job's end must not be mixed with what comes now."""
+    for tell in before_acting:
+        tell()
 
 
 redrawn_too: list[Callable[[], None]] = []

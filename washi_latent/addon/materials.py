@@ -91,9 +91,19 @@ def new_image(path: str | Path, is_color: bool, pack: bool) -> bpy.types.Image:
     image.alpha_mode = "NONE"
     if pack:
         image.pack()
-        # Unpacking then writes beside the .blend, not where a job once kept its files.
-        image.filepath_raw = f"//textures/{Path(path).name}"
+        # Blender unpacks to the name that the packed file itself has.
+        image.packed_files[0].filepath = image.filepath_raw = f"//textures/{_unpacked_name(Path(path))}"
     return image
+
+
+def _unpacked_name(path: Path) -> str:
+    """What Blender calls a packed picture's file when it unpacks it, beside the .blend and not where a job once kept it.
+
+    With a checksum of what it holds, as `core.sheets.keep_files` has it: two pictures of one name would be one file.
+    """
+    from ..core.sheets import checksum
+
+    return f"{path.stem}_{checksum(path)}{path.suffix}"
 
 
 def png_edge(path: str | Path) -> int:

@@ -17,7 +17,8 @@ def picture_of(image: bpy.types.Image) -> str | bytes | engine.Pixels | None:
 
     Pixels are read whole and on the main thread, as numbers four times as large, and after the whole file where Blender has not read it yet.
     """
-    if image.source == "FILE" and not image.is_dirty:
+    # A film has no size of its own: its picture is its first file.
+    if image.source in {"FILE", "SEQUENCE"} and not image.is_dirty:
         if image.packed_file is not None:
             content = bytes(image.packed_file.data)
             if content.startswith(_SIGNS):

@@ -31,6 +31,7 @@ from .apply import (
     units_per_metre,
 )
 from .materials import Nodes, PaperOptions, build, group, group_socket, image_node, refused
+from .references import Reference
 
 if TYPE_CHECKING:
     from ..core.sheets import Atlas
@@ -50,6 +51,22 @@ class Made:
     note: str | None = None
 
 
+def check(settings: Film | Blend | None, objects: Sequence[Reference], options: PaperOptions) -> None:
+    """Say at once what making the materials would refuse, before textures are drawn for it.
+
+    Args:
+        settings: of a form that may refuse them, or None.
+
+    Raises:
+        WashiError: as the function that makes them.
+    """
+    if isinstance(settings, Film):
+        settings.expression(1)
+    elif isinstance(settings, Blend):
+        settings.check()
+    tiles_per_unit(1.0, carriers(objects), options)
+
+
 # A material for each texture
 
 
@@ -57,7 +74,7 @@ class Made:
 def one_material_each(
     sheets: Sequence[Sheet],
     name: str,
-    objects: Sequence[str] = (),
+    objects: Sequence[Reference] = (),
     order: Order = "GIVEN",
     reverse: bool = False,
     in_slots: bool = False,
@@ -121,10 +138,15 @@ def _give(target: bpy.types.Object, material: bpy.types.Material) -> None:
 
 
 def _fill_slots(target: bpy.types.Object, materials: Sequence[bpy.types.Material], name: str) -> None:
-    while len(target.material_slots) < len(materials):
+    own = target.data.is_editable  # a library override has only the slots that its mesh in the other file has
+    while own and len(target.material_slots) < len(materials):
         target.data.materials.append(None)
     for slot, material in zip(target.material_slots, materials, strict=False):
+        if not own:
+            slot.link = "OBJECT"
         slot.material = material
+    if not own:
+        return
     # A longer sequence of before leaves slots behind.
     mine = set(_of_sequence(name))
     while len(target.data.materials) > len(materials) and target.data.materials[-1] in mine:
@@ -170,7 +192,7 @@ def animated_material(
     sheets: Sequence[Sheet],
     first: Mapping[str, Path],
     name: str,
-    objects: Sequence[str] = (),
+    objects: Sequence[Reference] = (),
     film: Film | None = None,
     options: PaperOptions | None = None,
 ) -> Made:
@@ -233,13 +255,24 @@ class Blend:
     last: float = 1.0
     value: float = 0.0
 
+    def check(self) -> None:
+        """See to it that places have a value.
+
+        Raises:
+            WashiError: no empty of that name, an end where the start is.
+        """
+        if self.by == "DISTANCE" and bpy.data.objects.get(self.empty) is None:
+            raise refused("blending by distance needs an empty: choose one")
+        if self.by == "OBJECT" and self.first == self.last:
+            raise refused("the sequence begins and ends at the same position: choose another end")
+
 
 @all_or_nothing()
 def blending_material(
     sheets: Sequence[Sheet],
     atlas: Atlas,
     name: str,
-    objects: Sequence[str] = (),
+    objects: Sequence[Reference] = (),
     blend: Blend | None = None,
     options: PaperOptions | None = None,
     store: Store = "PACKED",
@@ -253,10 +286,7 @@ def blending_material(
         WashiError: no textures, no empty of that name, or as `apply.apply_sheet`.
     """
     chosen = blend or Blend()
-    if chosen.by == "DISTANCE" and bpy.data.objects.get(chosen.empty) is None:
-        raise refused("blending by distance needs an empty: choose one")
-    if chosen.by == "OBJECT" and chosen.first == chosen.last:
-        raise refused("the sequence begins and ends at the same position: choose another end")
+    chosen.check()
 
     def places(add: Nodes) -> tuple[Any, Any, Any]:
         position = add.math("MULTIPLY", -1, 3, _position(add, chosen), float(atlas.count - 1), clamp=False)
@@ -320,7 +350,7 @@ def varying_material(
     sheets: Sequence[Sheet],
     atlas: Atlas,
     name: str,
-    objects: Sequence[str] = (),
+    objects: Sequence[Reference] = (),
     variation: Variation | None = None,
     options: PaperOptions | None = None,
     store: Store = "PACKED",
@@ -361,7 +391,7 @@ def _from_atlas(
     sheets: Sequence[Sheet],
     atlas: Atlas,
     name: str,
-    objects: Sequence[str],
+    objects: Sequence[Reference],
     form: str,
     options: PaperOptions | None,
     store: Store,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import bpy
 
 from . import engine, preferences, previews
-from .jobs import Job, jobs, redraw
+from .jobs import Job, acting, jobs, redraw
 from .translations import MESSAGE
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None
     """Change the scene's search, and look there; what went wrong in one sentence, or None."""
     from ..core.errors import WashiError
 
+    acting()
     stands = place(scene)
     try:
         if stands is None:

@@ -5,21 +5,47 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bpy
 
 from . import engine, preferences, previews, session
-from .jobs import Job, jobs, redraw
+from .jobs import Job, before_acting, jobs, redraw
+from .references import Reference, found, reference
 from .translations import MESSAGE, sentence
 
 FIELDS = {"A": "sequence_start", "B": "sequence_end"}
 _given_up: set[engine.Asked] = set()
 _drawn = ""
 """Name of the scene whose panels were drawn last without its sequence."""
-_owed: list[object] = []
-"""The writing that a pick's undo step waits for; at most one."""
+
+
+@dataclass(eq=False)
+class _Picked:
+    """A pick whose sequence is being written.
+
+    Attributes:
+        scene: its name. node: index and latent of where it led.
+        owed: its undo step waits for the sequence, to be one with it. undone: it was taken back, so that nothing is written.
+    """
+
+    scene: str
+    node: tuple[int, bytes]
+    owed: bool = True
+    undone: bool = False
+
+    def stands(self) -> bool:
+        """Whether the search still holds it."""
+        scene = bpy.data.scenes.get(self.scene)
+        place = session.place(scene) if scene is not None else None
+        index, latent = self.node
+        return place is not None and place.centers[index : index + 1] == (latent,)
+
+
+_picked: list[_Picked] = []
+"""The pick whose sequence is being written; at most one."""
 
 
 def asked(scene: bpy.types.Scene) -> engine.Asked | None:
@@ -115,27 +141,38 @@ def plot_icon(found: engine.Strip) -> int:
 
 
 def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None, with_pick: bool = False) -> set[str]:
-    """Draw the sequence and put it into materials, in one undo step, with a pick's where it waits; an operator's result."""
-    from .apply import drop_ahead, file_name, files_beside, pack_ahead
-    from .materials import PaperOptions
+    """Draw the sequence and put it into materials, in one undo step, with a pick's where that waits; an operator's result."""
+    from ..core.errors import WashiError
+    from .apply import drop_ahead, file_name, files_beside, keep_unused, pack_ahead
+    from .materials import PaperOptions, unused_maps
     from .operators.apply import options_of
 
     scene = context.scene
     wanted, washi, threads = asked(scene), scene.washi, preferences.threads()
+    settle()
+    _picked.clear()
     problem = _problem(scene)
-    if wanted is None or problem:
+
+    def refuse(problem: str) -> set[str]:
         if with_pick:
             session.push(MESSAGE("Pick"))
         return jobs.fail(problem, operator)
-    film = Path(bpy.data.filepath).parent / "textures" if bpy.data.filepath else None
-    finish = _finisher([thing.name for thing in context.selected_objects], washi)
+
+    if wanted is None or problem:
+        return refuse(problem)
     name, form, size = washi.sequence.material or "Washi Sequence", washi.sequence.form, int(washi.size)
     store, beside = washi.store, None if form == "FILM" else files_beside(washi.store)
-    paper = PaperOptions(**options_of(washi))
+    paper, film = PaperOptions(**options_of(washi)), Path(bpy.data.filepath).parent / "textures" if form == "FILM" else None
+    maps = [key for key in engine.MAPS if key not in unused_maps(paper)]
+    try:
+        finish = _finisher([reference(thing) for thing in context.selected_objects], washi, paper)
+        engine.check_sequence(wanted, size, form, len(maps), Path(tempfile.gettempdir()), film or beside)
+    except WashiError as error:
+        return refuse(str(error))
     temporary = Path(tempfile.mkdtemp(prefix="washi-latent-"))
 
     def work(progress: engine.Tell) -> engine.Drawn:
-        drawn = engine.draw_sequence(wanted, threads, size, temporary, safe_name(name), form, film, progress)
+        drawn = engine.draw_sequence(wanted, threads, size, temporary, safe_name(name), form, film, progress, maps)
         return engine.keep_drawn(drawn, file_name(name), beside)
 
     def before(drawn: engine.Drawn) -> Iterator[None]:
@@ -144,19 +181,34 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
         return pack_ahead([one.files for one in drawn.sheets] if drawn.atlas is None else [drawn.atlas.files], paper, store)
 
     def done(drawn: engine.Drawn) -> None:
+        if picked is not None and picked.undone:
+            return
         made = finish(drawn, name)
-        jobs.note = made.note or sentence(MESSAGE("The sequence is in {count} materials"), count=len(made.materials))
-        if not settle(token):
+        unused = [one for name in made.materials if (one := found(bpy.data.materials, name)) is not None and one.users == 0]
+        kept = keep_unused(unused) if unused else None
+        jobs.note = made.note or kept or sentence(MESSAGE("The sequence is in {count} materials"), count=len(made.materials))
+        count, size = drawn.earlier
+        if count:
+            # They are not removed: undo, or another file of the folder, may need them.
+            jobs.note = sentence(
+                MESSAGE("{count} earlier films of this name take {megabytes} MB in the folder textures: remove those that no file shows any more"),
+                count=count,
+                megabytes=f"{size / 1e6:.1f}",
+            )
+        if not settle():
             session.push(MESSAGE("Write Sequence"))
 
     def ended() -> None:
         drop_ahead()
         shutil.rmtree(temporary, ignore_errors=True)
-        settle(token)
+        if picked in _picked:
+            settle()
+            _picked.clear()
 
-    token = object()
-    if with_pick:
-        _owed[:] = [token]
+    stands = session.place(scene)
+    picked = _Picked(scene.name, (stands.current, stands.here)) if with_pick and stands is not None else None
+    if picked is not None:
+        _picked.append(picked)
     return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, "write", ended, before), operator)
 
 
@@ -175,13 +227,27 @@ def write_with_pick(context: bpy.types.Context) -> None:
     write(context, with_pick=True)
 
 
-def settle(token: object = None) -> bool:
-    """Push the undo step of a pick that waits for a sequence (None: for any): it was written, or given up; whether there was one."""
-    if not _owed or (token is not None and _owed[0] is not token):
+def settle() -> bool:
+    """Push the undo step of a pick that waits for its sequence: that was written, or can't be waited for; whether there was one."""
+    if not _picked or not _picked[0].owed:
         return False
-    _owed.clear()
+    _picked[0].owed = False
     session.push(MESSAGE("Pick"))
     return True
+
+
+@bpy.app.handlers.persistent
+def _before_undo(_: object) -> None:
+    """A pick that waits was done last: undo takes back this, and nothing before it."""
+    settle()
+
+
+@bpy.app.handlers.persistent
+def _after_undo(_: object) -> None:
+    """The sequence of a pick that was taken back is not written."""
+    if _picked and not _picked[0].stands():
+        _picked[0].undone = True
+        jobs.drop("write")
 
 
 def safe_name(name: str) -> str:
@@ -189,28 +255,29 @@ def safe_name(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)[:60]
 
 
-def _finisher(objects: list[str], washi: Any) -> Callable[[engine.Drawn, str], Any]:
-    """What puts a drawn sequence into materials, with the settings as they are now."""
-    from .operators.apply import options_of
+def _finisher(objects: list[Reference], washi: Any, paper: Any) -> Callable[[engine.Drawn, str], Any]:
+    """What puts a drawn sequence into materials, with the settings as they are now.
 
-    chosen, options, store = washi.sequence, options_of(washi), washi.store
+    Raises:
+        WashiError: with these settings it would not.
+    """
+    from . import sequences
+
+    chosen, store = washi.sequence, washi.store
     form, order, reverse, in_slots = chosen.form, chosen.order, chosen.reverse, chosen.in_slots
-    film = {"frame_start": chosen.frame_start, "frame_end": chosen.frame_end, "offset": chosen.offset, "repeat": chosen.repeat}
-    blend = {"by": chosen.blend_by, "axis": chosen.axis, "attribute": chosen.attribute, "empty": chosen.empty, "first": chosen.first, "last": chosen.last}
-    vary = {"by": chosen.vary_by, "seed": chosen.vary_seed, "number": chosen.vary_number, "shift": chosen.vary_shift}
+    film = sequences.Film(chosen.frame_start, chosen.frame_end, chosen.offset, chosen.repeat)
+    blend = sequences.Blend(chosen.blend_by, chosen.axis, chosen.attribute, chosen.empty, chosen.first, chosen.last)
+    vary = sequences.Variation(chosen.vary_by, chosen.vary_seed, chosen.vary_number, chosen.vary_shift)
+    sequences.check({"FILM": film, "BLEND": blend}.get(form), objects, paper)
 
     def finish(drawn: engine.Drawn, name: str) -> Any:
-        from . import sequences
-        from .materials import PaperOptions
-
-        paper = PaperOptions(**options)
         if form == "EACH":
             return sequences.one_material_each(drawn.sheets, name, objects, order, reverse, in_slots, paper, store)
         if form == "FILM":
-            return sequences.animated_material(drawn.sheets, drawn.first, name, objects, sequences.Film(**film), paper)
+            return sequences.animated_material(drawn.sheets, drawn.first, name, objects, film, paper)
         if form == "BLEND":
-            return sequences.blending_material(drawn.sheets, drawn.atlas, name, objects, sequences.Blend(**blend), paper, store)
-        return sequences.varying_material(drawn.sheets, drawn.atlas, name, objects, sequences.Variation(**vary), paper, store)
+            return sequences.blending_material(drawn.sheets, drawn.atlas, name, objects, blend, paper, store)
+        return sequences.varying_material(drawn.sheets, drawn.atlas, name, objects, vary, paper, store)
 
     return finish
 
@@ -218,4 +285,27 @@ def _finisher(objects: list[str], washi: Any) -> Callable[[engine.Drawn, str], A
 def forget() -> None:
     """Let go of everything: another file, or the extension is disabled."""
     _given_up.clear()
-    _owed.clear()
+    _picked.clear()
+
+
+def register() -> None:
+    """Follow undo and redo, and what is done while a sequence is drawn."""
+    for handlers, one in _HANDLERS:
+        handlers.append(one)
+    before_acting.append(settle)
+
+
+def unregister() -> None:
+    """Take it away, and let go of everything."""
+    for handlers, one in _HANDLERS:
+        handlers.remove(one)
+    before_acting.remove(settle)
+    forget()
+
+
+_HANDLERS = (
+    (bpy.app.handlers.undo_pre, _before_undo),
+    (bpy.app.handlers.redo_pre, _before_undo),
+    (bpy.app.handlers.undo_post, _after_undo),
+    (bpy.app.handlers.redo_post, _after_undo),
+)

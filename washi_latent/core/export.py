@@ -28,7 +28,7 @@ from typing import Any, cast
 import numpy as np
 
 from .errors import WashiError
-from .images import cannot_write, make_folder, write_json
+from .images import free_bytes, make_folder, write_json
 from .items import (
     MANIFEST,
     PROGRAM,
@@ -487,7 +487,7 @@ def estimate(items: Sequence[Item], out: str | os.PathLike[str], jobs: int = 1, 
         size += bytes_each * len(alike)
         seconds += sheets * with_fields + (len(alike) - sheets) * without
         progress((done + 1) / len(kinds))
-    return Estimate(len(items), len(missing), size, seconds / min(jobs, max(1, len(missing))), _free(folder))
+    return Estimate(len(items), len(missing), size, seconds / min(jobs, max(1, len(missing))), free_bytes(folder))
 
 
 def _sample(item: Item, threads: int) -> tuple[int, float, float]:
@@ -502,12 +502,3 @@ def _sample(item: Item, threads: int) -> tuple[int, float, float]:
             seconds.append(time.perf_counter() - began)
         size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     return size, seconds[0], min(seconds)
-
-
-def _free(folder: Path) -> int:
-    while not folder.exists():
-        folder = folder.parent
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError as error:
-        raise cannot_write(folder, error) from error

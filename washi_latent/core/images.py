@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -77,6 +78,20 @@ def cannot_write(path: Path, error: OSError) -> WashiError:
     """The sentence for a write that failed."""
     why = _WHY.get(error.errno or 0, f"{error.strerror or error}: choose another place")
     return WashiError(f"{path} could not be written, {why}")
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes free on the disk of a folder that needn't be there yet.
+
+    Raises:
+        WashiError: the disk doesn't say.
+    """
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:

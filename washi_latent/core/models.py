@@ -183,12 +183,7 @@ class TextureModel:
         return np.clip(np.moveaxis(self._network(latents), 1, -1), 0, 1)
 
     def _check_memory(self, count: int, height: int, width: int) -> None:
-        needed = count * height * width * len(self.info.channels) * 4 + self._working_memory(height, width)
-        available = _available_memory()
-        if needed > available:
-            raise WashiError(
-                f"{count} textures of {width} x {height} pixels need about {needed / 2**30:.1f} GB of memory and {available / 2**30:.1f} GB are free: ask for fewer or smaller ones"
-            )
+        check_memory(count, height, width, count * height * width * len(self.info.channels) * 4 + self._working_memory(height, width))
 
     def _working_memory(self, height: int, width: int) -> int:
         return 0
@@ -498,6 +493,22 @@ def _read_tile(info: ModelInfo) -> NDArray[np.uint8]:
             return np.asarray(picture).reshape(4, picture.width, picture.width)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
         raise _broken(info.folder, "its fibres.png can't be read") from error
+
+
+def check_memory(count: int, height: int, width: int, needed: int) -> None:
+    """See to it that there is memory for so many textures.
+
+    Args:
+        needed: bytes.
+
+    Raises:
+        WashiError: there isn't.
+    """
+    available = _available_memory()
+    if needed > available:
+        raise WashiError(
+            f"{count} textures of {width} x {height} pixels need about {needed / 2**30:.1f} GB of memory and {available / 2**30:.1f} GB are free: ask for fewer or smaller ones"
+        )
 
 
 def _available_memory() -> float:

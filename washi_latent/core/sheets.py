@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from .errors import WashiError
-from .images import make_folder, save_png, write_atomically
+from .images import free_bytes, make_folder, save_png, write_atomically
 from .progress import Progress, ignore, part
 
 Files = Mapping[str, Path]
@@ -26,6 +28,8 @@ Files = Mapping[str, Path]
 
 LARGEST = 16384
 """Pixels an edge that graphics cards take."""
+_BYTES_A_PIXEL = 1.5
+"""Of a map's file, about: a sheet's five maps take 7 to 8 bytes a pixel."""
 _BORDER = 4
 """Pixels of the texture that go on around it, so that filters as wide as that see no neighbour."""
 
@@ -57,15 +61,14 @@ def write_atlas(textures: Sequence[Files], folder: str | os.PathLike[str], name:
         WashiError: textures that don't fit together or into 16384 pixels, files that can't be read or written.
     """
     keys = _maps(textures)
-    columns = int(np.ceil(np.sqrt(len(textures))))
-    rows = -(-len(textures) // columns)
+    columns, rows = _cells(len(textures))
     target, files, shape = make_folder(folder), {}, (0, 0)
     for number, key in enumerate(keys):
         share, pictures = part(progress, number / len(keys), (number + 1) / len(keys)), []
         for i, texture in enumerate(textures):
             share(0.4 * i / len(textures))
             pictures.append(_read(texture[key]))
-            shape = _fitting(pictures, texture[key], columns, rows)
+            shape = _fitting(pictures, texture[key], len(textures))
         whole = _together(pictures, columns, rows, part(share, 0.4, 0.6))
         # Little compression: it is packed or thrown away soon.
         files[key] = save_png(target / f"{name}_{key}.png", whole, 1, part(share, 0.6, 1))
@@ -86,17 +89,46 @@ def _read(path: Path) -> NDArray[np.generic]:
         with Image.open(path) as picture:
             return np.asarray(picture if picture.mode in {"L", "RGB", "I;16"} else picture.convert("RGB"))
     except (OSError, UnidentifiedImageError) as error:
-        raise WashiError(f"{path} can't be read: generate the textures again") from error
+        raise _unreadable(path) from error
 
 
-def _fitting(pictures: Sequence[NDArray[np.generic]], path: Path, columns: int, rows: int) -> tuple[int, int]:
+def _fitting(pictures: Sequence[NDArray[np.generic]], path: Path, count: int) -> tuple[int, int]:
     first, last = pictures[0], pictures[-1]
     if (first.shape, first.dtype) != (last.shape, last.dtype):
         raise WashiError(f"{path} has another size or depth than the first texture: generate the textures together")
     height, width = int(first.shape[0]), int(first.shape[1])
+    check_atlas(count, height, width)
+    return height, width
+
+
+def _cells(count: int) -> tuple[int, int]:
+    """Columns and rows of an atlas."""
+    columns = int(np.ceil(np.sqrt(count)))
+    return columns, -(-count // columns)
+
+
+def check_atlas(count: int, height: int, width: int) -> None:
+    """See to it that an atlas of so many textures of this size can be.
+
+    Raises:
+        WashiError: more than 16384 pixels each way.
+    """
+    columns, rows = _cells(count)
     if max((width + 2 * _BORDER) * columns, (height + 2 * _BORDER) * rows) > LARGEST:
         raise WashiError(f"{columns} x {rows} textures of {width} x {height} pixels are more than graphics cards take: choose a smaller size or fewer textures")
-    return height, width
+
+
+def check_room(count: int, height: int, width: int, files: int, folder: Path) -> None:
+    """See to it that so many textures of this size, of `files` files each, are likely to fit on the disk of a folder.
+
+    Raises:
+        WashiError: they aren't.
+    """
+    needed, free = count * height * width * files * _BYTES_A_PIXEL, free_bytes(folder)
+    if needed > free:
+        raise WashiError(
+            f"{count} textures of {width} x {height} pixels need about {needed / 2**30:.1f} GB in {folder} and {free / 2**30:.1f} GB are free there: free some space, or choose a smaller size or fewer textures"
+        )
 
 
 def _together(pictures: Sequence[NDArray[np.generic]], columns: int, rows: int, progress: Progress) -> NDArray[np.generic]:
@@ -141,6 +173,18 @@ def number_files(textures: Sequence[Files], folder: str | os.PathLike[str], name
     return first
 
 
+def earlier_rows(first: Path, name: str) -> tuple[int, int]:
+    """How many other rows of this name lie beside one that `number_files` wrote, and their bytes. They may be another file's, and stay."""
+    count, size = 0, 0
+    pattern = re.compile(re.escape(name) + r"-[0-9a-f]{8}")
+    for place in first.parent.parent.iterdir():
+        if pattern.fullmatch(place.name) and place != first.parent and place.is_dir():
+            with contextlib.suppress(OSError):  # it is being removed, or can't be read
+                files = [file.stat().st_size for file in place.iterdir() if file.is_file()]
+                count, size = count + bool(files), size + sum(files)
+    return count, size
+
+
 def _remove(files: Sequence[Path], folder: Path) -> None:
     """Leave nothing of a row that was not finished."""
     for file in files:
@@ -169,7 +213,7 @@ def keep_files(textures: Mapping[str, Files], folder: str | os.PathLike[str], pr
             for number, (key, path) in enumerate(files.items()):
                 progress((i + number / len(files)) / len(textures))
                 content = _bytes(path)
-                place = target / f"{name}_{key}_{hashlib.sha256(content).hexdigest()[:8]}{path.suffix}"
+                place = target / f"{name}_{key}_{_short(content)}{path.suffix}"
                 if not place.exists():
                     made.append(place)
                     _copy(content, place)
@@ -179,6 +223,28 @@ def keep_files(textures: Mapping[str, Files], folder: str | os.PathLike[str], pr
             file.unlink(missing_ok=True)
         raise
     return kept
+
+
+def checksum(path: Path) -> str:
+    """Eight digits that tell what a file holds, remembered while it is not written again: a job asks first, so that a window need not wait.
+
+    Raises:
+        WashiError: a file that can't be read.
+    """
+    try:
+        written = path.stat()
+    except OSError as error:
+        raise _unreadable(path) from error
+    return _remembered(path, written.st_size, written.st_mtime_ns)
+
+
+@lru_cache(4096)
+def _remembered(path: Path, _size: int, _written: int) -> str:
+    return _short(_bytes(path))
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:8]
 
 
 def _checksum(textures: Sequence[Files], keys: Sequence[str], progress: Progress) -> str:
@@ -198,4 +264,8 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise WashiError(f"{path} can't be read: generate the textures again") from error
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> WashiError:
+    return WashiError(f"{path} can't be read: generate the textures again")

@@ -57,7 +57,6 @@ class WASHI_OT_pick(Gesture, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Walk; the sequence follows where that is wanted."""
-        strip.settle()
         problem = session.pick(context.scene, self.index)
         if problem:
             return jobs.fail(problem, self)
