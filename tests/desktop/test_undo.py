@@ -1,0 +1,19 @@
+"""Ctrl+Z while the sequence of a pick is drawn (walk_undo.py)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .desktop import Desktop
+
+pytestmark = pytest.mark.desktop
+
+
+def test_undo_while_a_sequence_is_drawn_takes_back_the_pick_alone(desktop: Desktop) -> None:
+    seen = desktop.walk(Path(__file__).parent / "walk_undo.py")
+    assert seen["error"] is None, seen["error"] + seen["output"]
+    assert seen["picked"] == {"place": 1, "x": 5, "materials": 0}
+    assert seen["undone"] == {"place": 0, "x": 5, "materials": 0}
+    assert seen["redone"] == {"place": 1, "x": 5, "materials": 0}
