@@ -342,3 +342,12 @@ def test_a_search_that_cannot_be_read_can_be_begun_anew(explored: Any) -> None:
     explored.state = explored.state.replace('"centers":"', '"centers":"!')
     assert bpy.ops.washi.explore(restart=True) == {"FINISHED"}
     assert session.look(bpy.context.scene) is not None
+
+
+def test_only_the_maps_that_are_shown_are_drawn(explored: Any, tmp_path: Path) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    unwrapped("Plane", 1)
+    explored.store = "FILES"
+    bpy.ops.washi.apply()
+    drawn = {path.name.split("_", 2)[2].rsplit("_", 1)[0] for path in (tmp_path / "textures").glob("*.png")}
+    assert drawn == {"base_color", "height", "roughness", "opacity"}
