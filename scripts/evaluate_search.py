@@ -344,12 +344,18 @@ def plot(rows: list[dict[str, Any]], folder: Path) -> None:
             met = set.intersection(*({r["target"] for r in chosen if r["method"] == m} for m in methods_of(chosen)))
             for number, method in enumerate(sorted(methods_of(chosen), key=lambda m: (m != "ours", m != "paper"))):
                 curve = np.mean([r["curves"]["artist"] for r in chosen if r["method"] == method and r["target"] in met], 0)
-                style = {"color": ("#e07b00", "#1f5fa9")[number], "linewidth": 3.0, "zorder": 5} if number < 2 else {"linewidth": 1.2}
+                style = {"color": ("#e07b00", "#1f5fa9")[number], "linewidth": 3.0, "zorder": 5} if number < 2 else _thin(number - 2)
                 axes.plot(range(1, STEPS + 1), curve, label=method, **style)
             axes.set(title=f"{model}, {artist} artist, {len(met)} targets", xlabel="steps", ylabel="similarity to what is in mind", xticks=(1, 5, 10, 15, 20))
             axes.grid(alpha=0.3)
         axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
         figure.savefig(folder / f"search-{model}.png", dpi=100)
+
+
+def _thin(number: int) -> dict[str, Any]:
+    """A line's style that no other one has."""
+    colors = ("#2a9d4a", "#c03a3a", "#7b52ab", "#8a6d4f", "#d16ba5", "#5f6a72", "#17a2b8")
+    return {"color": colors[number % len(colors)], "linestyle": ("-", "--", ":")[number // len(colors) % 3], "linewidth": 1.3}
 
 
 def find(arguments: argparse.Namespace) -> None:
