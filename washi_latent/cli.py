@@ -603,10 +603,7 @@ def _run_train(arguments: argparse.Namespace) -> int:
 
 
 def _run_analyse(arguments: argparse.Namespace) -> int:
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise WashiError(f"the report needs {error.name}, which is not installed: pip install 'washi-latent[figures]'") from error
+    _need_matplotlib("the report")
     from .report import write_report
 
     print(write_report(arguments.model, arguments.out, arguments.seed, _bar("analyse"), arguments.threads))
@@ -618,14 +615,23 @@ def _run_figures(arguments: argparse.Namespace) -> int:
         from .figures import draw_figures
     except ImportError as error:
         raise _not_here("drawing figures", "figures", error) from error
+    _need_matplotlib("drawing figures")
     for path in draw_figures(arguments.model, arguments.out, arguments.seed):
         print(path)
     return 0
 
 
+def _need_matplotlib(what: str) -> None:
+    """Say at once that it is missing: it is imported only where something is drawn, which is minutes later."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise _not_here(what, "figures", error) from error
+
+
 def _not_here(what: str, extra: str, error: ImportError) -> WashiError:
     missing = error.name or ""
-    why = "is not part of the extension" if missing.startswith(f"{__package__}.") else f"needs {missing}, which is not installed"
+    why = "is not part of the extension" if missing.startswith(f"{__package__}.") else f"needs {missing.partition('.')[0]}, which is not installed"
     return WashiError(f"{what} {why}: pip install 'washi-latent[{extra}]'")
 
 
