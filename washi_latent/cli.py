@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .core.models import ModelInfo, TextureModel
     from .core.search import Candidates, Search
+    from .core.sessions import Session
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,7 +119,7 @@ def _explore(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--pick", type=_numbers, metavar="N,N,...", help="which representative to pick at each step, from 0; the last is repeated")
     how.add_argument("--toward", metavar="PICTURE", help="pick what looks most like this picture")
     parser.add_argument("--from", dest="session", metavar="SESSION", help="go on from a session.json")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same search (default 0)")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same search (default 0); a session keeps its own")
     parser.add_argument("--samples", type=int, help="textures a step (default 50)")
     parser.add_argument("--representatives", type=int, help="how many of them are shown (default 8)")
     parser.add_argument("--method", help="how they are chosen: preference (learns from the picks), coverage, medoids, paper, random (default preference)")
@@ -288,7 +289,7 @@ def _run_explore(arguments: argparse.Namespace) -> int:
         search.pick(index)
         print(f"step {start + step + 1}: picked texture {index} of {len(candidates.latents)} ({time.perf_counter() - began:.1f} s)", file=sys.stderr)
         _say(candidates.representatives.message)
-        _write_session(folder / "session.json", search, arguments.size)
+        _write_session(folder / "session.json", search)
     _write_find(folder, search)
     if arguments.json:
         print(json.dumps({"session": str(folder / "session.json"), "picked": [search.state.nodes[i].picked for i in search.state.path()[1:]]}))
@@ -302,11 +303,12 @@ def _search(arguments: argparse.Namespace) -> Search:
     from .core.sessions import read_session
     from .core.sphere import concentration_for_angle
 
-    if arguments.session:
-        session = read_session(arguments.session)
-        return Search(_load(arguments, session.model), state=session.state, size=arguments.size or session.size)
-    model = _load(arguments)
-    first, after = default_settings(model)
+    session = read_session(arguments.session) if arguments.session else None
+    if session is not None and arguments.seed is not None:
+        raise WashiError("a session goes on with the seed that it began with: leave --seed out, or leave --from out to begin a new search")
+    if arguments.seed is not None and arguments.seed < 0:
+        raise WashiError(f"the seed is {arguments.seed}: choose 0 or above")
+    model = _load(arguments, *([session] if session else []))
     given = {
         name: getattr(arguments, name) for name in ("samples", "representatives", "method", "radius", "concentration") if getattr(arguments, name) is not None
     }
@@ -316,12 +318,21 @@ def _search(arguments: argparse.Namespace) -> Search:
         given["concentration"] = concentration_for_angle(math.radians(arguments.angle), model.latent_dim)
     if arguments.no_shell:
         given["shell"] = False
-    direction = {"direction": "last"} if "concentration" in given else {}
-    before: dict[str, Any] = {name: value for name, value in given.items() if name != "concentration"}
-    if arguments.seed < 0:
-        raise WashiError(f"the seed is {arguments.seed}: choose 0 or above")
-    both: tuple[SearchSettings, SearchSettings] = replace(first, **before), replace(after, **given, **direction)
-    return Search(model, seed=arguments.seed, settings=both[0], settings_after=both[1], size=arguments.size)
+
+    def changed(settings: SearchSettings, first: bool) -> SearchSettings:
+        """With what was given; the first step has no last direction that its light could be narrow around."""
+        if first:
+            return replace(settings, **{name: value for name, value in given.items() if name != "concentration"})
+        return replace(settings, **given, **({"direction": "last"} if "concentration" in given else {}))
+
+    first, after = default_settings(model)
+    size, later = _size(arguments, session), changed(after, False)
+    if session is None:
+        return Search(model, seed=arguments.seed or 0, settings=changed(first, True), settings_after=later, size=size)
+    search = Search(model, state=session.state, settings_after=later, size=size)
+    if given:
+        search.adjust(changed(search.state.node.settings, search.state.node.parent < 0))
+    return search
 
 
 def _choice(arguments: argparse.Namespace, candidates: Candidates, target: np.ndarray[Any, Any] | None, step: int) -> int:
@@ -368,29 +379,46 @@ def _write_find(folder: Path, search: Search) -> None:
     )
 
 
-def _write_session(path: Path, search: Search, size: int | None) -> None:
+def _write_session(path: Path, search: Search) -> None:
     from .core.images import write_json
     from .core.sessions import SESSION_VERSION
 
-    model = {"name": search.model.info.name, "generator": search.model.info.files["generator.onnx"][0] if "generator.onnx" in search.model.info.files else None}
+    model = {"name": search.model.info.name, "generator": _generator(search.model.info)}
     write_json(
         path,
         {
             "session_version": SESSION_VERSION,
             "program": f"washi-latent {__version__}",
             "model": model,
-            "size": size,
+            "size": search.size,
             "search": json.loads(search.state.to_json()),
         },
     )
 
 
-def _load(arguments: argparse.Namespace, name: str | None = None) -> TextureModel:
+def _load(arguments: argparse.Namespace, *sessions: Session) -> TextureModel:
+    """The model that was asked for, or that of sessions, which fit no other."""
     from .core.models import DEFAULT_MODEL, load_model
 
     if arguments.threads is not None and arguments.threads < 1:
         raise WashiError(f"{arguments.threads} threads were asked for: choose 1 or more")
-    return load_model(arguments.model or name or DEFAULT_MODEL, arguments.backend, threads=arguments.threads)
+    name = sessions[0].model if sessions else DEFAULT_MODEL
+    model = load_model(arguments.model or name, arguments.backend, threads=arguments.threads)
+    if sessions and model.info.name != name:
+        raise WashiError(f"the session was made with the model {name}, not with {model.info.name}: leave --model out, or give that one")
+    if any(session.generator not in (None, _generator(model.info)) for session in sessions):
+        _say(f"the model {name} is not the one that the session was made with, though it has its name: textures look different")
+    return model
+
+
+def _generator(info: ModelInfo) -> str | None:
+    return info.files["generator.onnx"][0] if "generator.onnx" in info.files else None
+
+
+def _size(arguments: argparse.Namespace, session: Session | None) -> int | None:
+    if arguments.size is not None and arguments.size < 1:
+        raise WashiError(f"a size of {arguments.size} pixels was asked for: choose 1 or more")
+    return arguments.size if arguments.size is not None or session is None else session.size
 
 
 # sequence
@@ -409,11 +437,11 @@ def _run_sequence(arguments: argparse.Namespace) -> int:
         raise WashiError("the sessions were made with different models: take both ends from searches of one model")
     if len({session.state.noise_seed for session in sessions}) > 1:
         raise WashiError("the sessions show different sheets (noise seeds): take both ends from searches with one noise seed")
-    model = _load(arguments, sessions[0].model)
+    model = _load(arguments, *sessions)
     ends = [place_of(state, name) for state, name in zip(_spread_sessions([s.state for s in sessions], len(arguments.ends)), arguments.ends, strict=True)]
     if len(ends) < 2:
         raise WashiError("a sequence needs two ends: give two or more, such as --ends start end")
-    size = arguments.size or sessions[0].size
+    size = _size(arguments, sessions[0])
     folder = make_folder(arguments.out)
     sequence = interpolate(
         model,
