@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -64,6 +65,23 @@ def test_jobs_are_checked_in_a_dry_run_too(jobs: str, tmp_path: Path, capsys: py
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('[export]\nmodels = ["small-64"]\n[[points]]\nseeds = [0]\n')
     assert f"{jobs} jobs were asked for" in refused(["export", str(recipe), "--out", str(tmp_path / "out"), "--dry-run", "--jobs", jobs], capsys)
+
+
+LIBRARY = '[export]\nmodels = ["small-64"]\n[[points]]\nseeds = [0, 1]\n[library]\n'
+
+
+def test_a_recipe_with_a_library_is_refused_only_where_one_would_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "bpy" else found(name, *rest))
+    recipe, out = tmp_path / "recipe.toml", tmp_path / "out"
+    recipe.write_text(LIBRARY)
+    assert main(["export", str(recipe), "--out", str(out)]) == 2
+    assert "line 5: a material library is made by Blender" in capsys.readouterr().err
+    assert not out.exists()
+    for options in (["--dry-run"], ["--shard", "1/1"], ["--verify"]):
+        assert main(["export", str(recipe), "--out", str(out), *options]) == 0
 
 
 def test_a_model_that_makes_one_texture_can_not_be_analysed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,11 +7,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import description, small_network
 
 from washi_latent.cli import main
 from washi_latent.core import write_bundle
+from washi_latent.core.images import write_png
 
 pytestmark = pytest.mark.usefixtures("both_models")
 
@@ -93,3 +95,26 @@ def test_another_model_of_the_same_name_is_said(
     monkeypatch.setenv("WASHI_LATENT_MODELS", str(tmp_path / "other") + os.pathsep + os.environ["WASHI_LATENT_MODELS"])
     assert main(arguments if command[0] == "explore" else [*arguments, "--from", str(tmp_path / "session.json")]) == 0
     assert capsys.readouterr().err.count(warning) == 1
+
+
+def test_a_shorter_sequence_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:
+    explored(tmp_path / "search", "--model", "small-64", *FEW, "--steps", "2")
+    out = tmp_path / "out"
+    arguments = ["sequence", "--from", str(tmp_path / "search" / "session.json"), "--no-plot", "--out", str(out), "--count"]
+    assert main([*arguments, "6"]) == 0
+    for name in ("texture-004.png", "texture-9.png"):
+        write_png(out / name, np.zeros((4, 4, 3)))  # not of a sequence
+    assert main([*arguments, "3"]) == 0
+    assert sorted(p.name for p in out.glob("texture-*")) == ["texture-000.png", "texture-001.png", "texture-002.png", "texture-004.png", "texture-9.png"]
+
+
+def test_a_shorter_search_leaves_no_sheets_of_a_longer_one(tmp_path: Path) -> None:
+    def steps() -> set[str]:
+        return {path.name.partition("-c")[0].partition("-r")[0] for path in tmp_path.glob("step-*")}
+
+    explored(tmp_path, "--model", "small-64", *FEW, "--steps", "3")
+    (tmp_path / "step-09-notes.txt").write_text("mine")
+    explored(tmp_path, "--model", "small-64", *FEW)
+    assert steps() == {"step-01", "step-09-notes.txt"}
+    explored(tmp_path, "--from", str(tmp_path / "session.json"))
+    assert steps() == {"step-01", "step-02", "step-09-notes.txt"}

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -291,6 +293,7 @@ def _run_explore(arguments: argparse.Namespace) -> int:
         _say(candidates.representatives.message)
         _write_session(folder / "session.json", search)
     _write_find(folder, search)
+    _remove_older(folder, r"step-(\d{2,})-(candidates|representatives)\.png", start + arguments.steps + 1)
     if arguments.json:
         print(json.dumps({"session": str(folder / "session.json"), "picked": [search.state.nodes[i].picked for i in search.state.path()[1:]]}))
     else:
@@ -396,6 +399,15 @@ def _write_session(path: Path, search: Search) -> None:
     )
 
 
+def _remove_older(folder: Path, naming: str, first: int, ours: Callable[[Path], bool] = lambda _: True) -> None:
+    """Remove what an earlier run left that made more: files of a naming whose number is `first` or above."""
+    for path in list(folder.iterdir()):
+        named = re.fullmatch(naming, path.name)
+        if named and int(named[1]) >= first and ours(path):
+            with suppress(OSError):
+                path.unlink()
+
+
 def _load(arguments: argparse.Namespace, *sessions: Session) -> TextureModel:
     """The model that was asked for, or that of sessions, which fit no other."""
     from .core.models import DEFAULT_MODEL, load_model
@@ -425,7 +437,7 @@ def _size(arguments: argparse.Namespace, session: Session | None) -> int | None:
 
 
 def _run_sequence(arguments: argparse.Namespace) -> int:
-    from .core.images import contact_sheet, make_folder, rgb, write_json, write_png
+    from .core.images import contact_sheet, make_folder, read_provenance, rgb, write_json, write_png
     from .core.light import lit
     from .core.sequence import interpolate
     from .core.sessions import place_of, read_session
@@ -475,6 +487,8 @@ def _run_sequence(arguments: argparse.Namespace) -> int:
     )
     if not arguments.no_plot:
         _plot(sequence, folder / "similarity.png")
+    # Anybody may have a texture-007.png: a sequence's own tells its place.
+    _remove_older(folder, r"texture-(\d{3,})\.png", len(sequence.images), lambda path: "position" in (read_provenance(path) or {}))
     _say(sequence.message)
     _print_metrics(sequence, folder, arguments.json)
     return 0
@@ -520,7 +534,12 @@ def _run_export(arguments: argparse.Namespace) -> int:
         raise WashiError("no recipe was given: give a TOML file, such as recipe.toml, or --verify to check a folder as it is")
     if arguments.recipe is None:
         return _verify_export(arguments, None)
-    lacking = "" if find_spec("bpy") else "a material library is made by Blender: run blender --command washi_latent export, or leave [library] out"
+    writes_library = not (arguments.verify or arguments.dry_run or arguments.shard)
+    lacking = (
+        ""
+        if find_spec("bpy") or not writes_library
+        else "a material library is made by Blender: run blender --command washi_latent export, or leave [library] out"
+    )
     recipe = read_recipe(arguments.recipe, no_library=lacking)
     items = plan(recipe, _bar("plan"))
     if arguments.verify:
@@ -531,7 +550,7 @@ def _run_export(arguments: argparse.Namespace) -> int:
     report = export(share, arguments.out, arguments.jobs, arguments.scheduler, _bar("export"))
     facts: dict[str, Any] = {"folder": arguments.out, **vars(report)}
     said = f"{report.made} textures were made and {report.found} were there: {report.items} are in {arguments.out} ({_duration(report.seconds)})"
-    if recipe.library is not None and not arguments.shard:
+    if recipe.library is not None and writes_library:
         from .addon.library import write_library
 
         facts["library"] = str(write_library(recipe, items, Path(arguments.out)))
