@@ -44,10 +44,10 @@ def _graph(nodes: list[onnx.NodeProto], inputs: list[onnx.ValueInfoProto], const
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
 
 
-def small_network(dim: int = DIM, edge: int = EDGE, channels: int = 3, scale: float = 1.2) -> bytes:
+def small_network(dim: int = DIM, edge: int = EDGE, channels: int = 3, scale: float = 1.2, width: int | None = None) -> bytes:
     """Smooth waves of a latent's size, squashed: nearby latents look alike."""
     rng = np.random.default_rng(5)
-    y, x = np.mgrid[:edge, :edge] / edge
+    y, x = np.mgrid[:edge, : width or edge] / edge
     waves = [np.sin(2 * np.pi * (rng.integers(1, 6) * x + rng.integers(0, 6) * y) + rng.uniform(0, 6, (channels, 1, 1))) for _ in range(dim)]
     weights = (np.stack(waves).reshape(dim, -1) * scale / np.sqrt(dim)).astype(np.float32)
     nodes = [
@@ -56,7 +56,7 @@ def small_network(dim: int = DIM, edge: int = EDGE, channels: int = 3, scale: fl
         helper.make_node("Reshape", ["squashed", "shape"], ["picture"]),
     ]
     latent = helper.make_tensor_value_info("latent", TensorProto.FLOAT, ["count", dim])
-    return _graph(nodes, [latent], {"weights": weights, "shape": np.array([-1, channels, edge, edge])})
+    return _graph(nodes, [latent], {"weights": weights, "shape": np.array([-1, channels, edge, width or edge])})
 
 
 def sheet_network(dim: int = DIM) -> bytes:

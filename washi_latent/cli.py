@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from .core.models import ModelInfo, TextureModel
     from .core.search import Candidates, Search
+    from .core.sessions import Session
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,7 +121,7 @@ def _explore(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--pick", type=_numbers, metavar="N,N,...", help="which representative to pick at each step, from 0; the last is repeated")
     how.add_argument("--toward", metavar="PICTURE", help="pick what looks most like this picture")
     parser.add_argument("--from", dest="session", metavar="SESSION", help="go on from a session.json")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same search (default 0)")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same search (default 0); a session keeps its own")
     parser.add_argument("--samples", type=int, help="textures a step (default 50)")
     parser.add_argument("--representatives", type=int, help="how many of them are shown (default 8)")
     parser.add_argument("--method", help="how they are chosen: preference (learns from the picks), coverage, medoids, paper, random (default preference)")
@@ -288,8 +291,9 @@ def _run_explore(arguments: argparse.Namespace) -> int:
         search.pick(index)
         print(f"step {start + step + 1}: picked texture {index} of {len(candidates.latents)} ({time.perf_counter() - began:.1f} s)", file=sys.stderr)
         _say(candidates.representatives.message)
-        _write_session(folder / "session.json", search, arguments.size)
+        _write_session(folder / "session.json", search)
     _write_find(folder, search)
+    _remove_older(folder, r"step-(\d{2,})-(candidates|representatives)\.png", start + arguments.steps + 1)
     if arguments.json:
         print(json.dumps({"session": str(folder / "session.json"), "picked": [search.state.nodes[i].picked for i in search.state.path()[1:]]}))
     else:
@@ -302,11 +306,12 @@ def _search(arguments: argparse.Namespace) -> Search:
     from .core.sessions import read_session
     from .core.sphere import concentration_for_angle
 
-    if arguments.session:
-        session = read_session(arguments.session)
-        return Search(_load(arguments, session.model), state=session.state, size=arguments.size or session.size)
-    model = _load(arguments)
-    first, after = default_settings(model)
+    session = read_session(arguments.session) if arguments.session else None
+    if session is not None and arguments.seed is not None:
+        raise WashiError("a session goes on with the seed that it began with: leave --seed out, or leave --from out to begin a new search")
+    if arguments.seed is not None and arguments.seed < 0:
+        raise WashiError(f"the seed is {arguments.seed}: choose 0 or above")
+    model = _load(arguments, *([session] if session else []))
     given = {
         name: getattr(arguments, name) for name in ("samples", "representatives", "method", "radius", "concentration") if getattr(arguments, name) is not None
     }
@@ -316,12 +321,21 @@ def _search(arguments: argparse.Namespace) -> Search:
         given["concentration"] = concentration_for_angle(math.radians(arguments.angle), model.latent_dim)
     if arguments.no_shell:
         given["shell"] = False
-    direction = {"direction": "last"} if "concentration" in given else {}
-    before: dict[str, Any] = {name: value for name, value in given.items() if name != "concentration"}
-    if arguments.seed < 0:
-        raise WashiError(f"the seed is {arguments.seed}: choose 0 or above")
-    both: tuple[SearchSettings, SearchSettings] = replace(first, **before), replace(after, **given, **direction)
-    return Search(model, seed=arguments.seed, settings=both[0], settings_after=both[1], size=arguments.size)
+
+    def changed(settings: SearchSettings, first: bool) -> SearchSettings:
+        """With what was given; the first step has no last direction that its light could be narrow around."""
+        if first:
+            return replace(settings, **{name: value for name, value in given.items() if name != "concentration"})
+        return replace(settings, **given, **({"direction": "last"} if "concentration" in given else {}))
+
+    first, after = default_settings(model)
+    size, later = _size(arguments, session), changed(after, False)
+    if session is None:
+        return Search(model, seed=arguments.seed or 0, settings=changed(first, True), settings_after=later, size=size)
+    search = Search(model, state=session.state, settings_after=later, size=size)
+    if given:
+        search.adjust(changed(search.state.node.settings, search.state.node.parent < 0))
+    return search
 
 
 def _choice(arguments: argparse.Namespace, candidates: Candidates, target: np.ndarray[Any, Any] | None, step: int) -> int:
@@ -368,36 +382,62 @@ def _write_find(folder: Path, search: Search) -> None:
     )
 
 
-def _write_session(path: Path, search: Search, size: int | None) -> None:
+def _write_session(path: Path, search: Search) -> None:
     from .core.images import write_json
     from .core.sessions import SESSION_VERSION
 
-    model = {"name": search.model.info.name, "generator": search.model.info.files["generator.onnx"][0] if "generator.onnx" in search.model.info.files else None}
+    model = {"name": search.model.info.name, "generator": _generator(search.model.info)}
     write_json(
         path,
         {
             "session_version": SESSION_VERSION,
             "program": f"washi-latent {__version__}",
             "model": model,
-            "size": size,
+            "size": search.size,
             "search": json.loads(search.state.to_json()),
         },
     )
 
 
-def _load(arguments: argparse.Namespace, name: str | None = None) -> TextureModel:
+def _remove_older(folder: Path, naming: str, first: int, ours: Callable[[Path], bool] = lambda _: True) -> None:
+    """Remove what an earlier run left that made more: files of a naming whose number is `first` or above."""
+    for path in list(folder.iterdir()):
+        named = re.fullmatch(naming, path.name)
+        if named and int(named[1]) >= first and ours(path):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _load(arguments: argparse.Namespace, *sessions: Session) -> TextureModel:
+    """The model that was asked for, or that of sessions, which fit no other."""
     from .core.models import DEFAULT_MODEL, load_model
 
     if arguments.threads is not None and arguments.threads < 1:
         raise WashiError(f"{arguments.threads} threads were asked for: choose 1 or more")
-    return load_model(arguments.model or name or DEFAULT_MODEL, arguments.backend, threads=arguments.threads)
+    name = sessions[0].model if sessions else DEFAULT_MODEL
+    model = load_model(arguments.model or name, arguments.backend, threads=arguments.threads)
+    if sessions and model.info.name != name:
+        raise WashiError(f"the session was made with the model {name}, not with {model.info.name}: leave --model out, or give that one")
+    if any(session.generator not in (None, _generator(model.info)) for session in sessions):
+        _say(f"the model {name} is not the one that the session was made with, though it has its name: textures look different")
+    return model
+
+
+def _generator(info: ModelInfo) -> str | None:
+    return info.files["generator.onnx"][0] if "generator.onnx" in info.files else None
+
+
+def _size(arguments: argparse.Namespace, session: Session | None) -> int | None:
+    if arguments.size is not None and arguments.size < 1:
+        raise WashiError(f"a size of {arguments.size} pixels was asked for: choose 1 or more")
+    return arguments.size if arguments.size is not None or session is None else session.size
 
 
 # sequence
 
 
 def _run_sequence(arguments: argparse.Namespace) -> int:
-    from .core.images import contact_sheet, make_folder, rgb, write_json, write_png
+    from .core.images import contact_sheet, make_folder, read_provenance, rgb, write_json, write_png
     from .core.light import lit
     from .core.sequence import interpolate
     from .core.sessions import place_of, read_session
@@ -409,11 +449,11 @@ def _run_sequence(arguments: argparse.Namespace) -> int:
         raise WashiError("the sessions were made with different models: take both ends from searches of one model")
     if len({session.state.noise_seed for session in sessions}) > 1:
         raise WashiError("the sessions show different sheets (noise seeds): take both ends from searches with one noise seed")
-    model = _load(arguments, sessions[0].model)
+    model = _load(arguments, *sessions)
     ends = [place_of(state, name) for state, name in zip(_spread_sessions([s.state for s in sessions], len(arguments.ends)), arguments.ends, strict=True)]
     if len(ends) < 2:
         raise WashiError("a sequence needs two ends: give two or more, such as --ends start end")
-    size = arguments.size or sessions[0].size
+    size = _size(arguments, sessions[0])
     folder = make_folder(arguments.out)
     sequence = interpolate(
         model,
@@ -447,6 +487,8 @@ def _run_sequence(arguments: argparse.Namespace) -> int:
     )
     if not arguments.no_plot:
         _plot(sequence, folder / "similarity.png")
+    # Anybody may have a texture-007.png: a sequence's own tells its place.
+    _remove_older(folder, r"texture-(\d{3,})\.png", len(sequence.images), lambda path: "position" in (read_provenance(path) or {}))
     _say(sequence.message)
     _print_metrics(sequence, folder, arguments.json)
     return 0
@@ -492,7 +534,12 @@ def _run_export(arguments: argparse.Namespace) -> int:
         raise WashiError("no recipe was given: give a TOML file, such as recipe.toml, or --verify to check a folder as it is")
     if arguments.recipe is None:
         return _verify_export(arguments, None)
-    lacking = "" if find_spec("bpy") else "a material library is made by Blender: run blender --command washi_latent export, or leave [library] out"
+    writes_library = not (arguments.verify or arguments.dry_run or arguments.shard)
+    lacking = (
+        ""
+        if find_spec("bpy") or not writes_library
+        else "a material library is made by Blender: run blender --command washi_latent export, or leave [library] out"
+    )
     recipe = read_recipe(arguments.recipe, no_library=lacking)
     items = plan(recipe, _bar("plan"))
     if arguments.verify:
@@ -503,7 +550,7 @@ def _run_export(arguments: argparse.Namespace) -> int:
     report = export(share, arguments.out, arguments.jobs, arguments.scheduler, _bar("export"))
     facts: dict[str, Any] = {"folder": arguments.out, **vars(report)}
     said = f"{report.made} textures were made and {report.found} were there: {report.items} are in {arguments.out} ({_duration(report.seconds)})"
-    if recipe.library is not None and not arguments.shard:
+    if recipe.library is not None and writes_library:
         from .addon.library import write_library
 
         facts["library"] = str(write_library(recipe, items, Path(arguments.out)))
@@ -603,10 +650,7 @@ def _run_train(arguments: argparse.Namespace) -> int:
 
 
 def _run_analyse(arguments: argparse.Namespace) -> int:
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise WashiError(f"the report needs {error.name}, which is not installed: pip install 'washi-latent[figures]'") from error
+    _need_matplotlib("the report")
     from .report import write_report
 
     print(write_report(arguments.model, arguments.out, arguments.seed, _bar("analyse"), arguments.threads))
@@ -618,14 +662,23 @@ def _run_figures(arguments: argparse.Namespace) -> int:
         from .figures import draw_figures
     except ImportError as error:
         raise _not_here("drawing figures", "figures", error) from error
+    _need_matplotlib("drawing figures")
     for path in draw_figures(arguments.model, arguments.out, arguments.seed):
         print(path)
     return 0
 
 
+def _need_matplotlib(what: str) -> None:
+    """Say at once that it is missing: it is imported only where something is drawn, which is minutes later."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise _not_here(what, "figures", error) from error
+
+
 def _not_here(what: str, extra: str, error: ImportError) -> WashiError:
     missing = error.name or ""
-    why = "is not part of the extension" if missing.startswith(f"{__package__}.") else f"needs {missing}, which is not installed"
+    why = "is not part of the extension" if missing.startswith(f"{__package__}.") else f"needs {missing.partition('.')[0]}, which is not installed"
     return WashiError(f"{what} {why}: pip install 'washi-latent[{extra}]'")
 
 

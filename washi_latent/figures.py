@@ -218,20 +218,22 @@ def _titled(figure: Figure, title: str) -> Figure:
 
 def _grid(axes: Axes, textures: Textures, columns: int, blue: tuple[int, ...] | list[int] = (), orange: tuple[int, ...] | list[int] = ()) -> None:
     """Textures in rows, with coloured edges."""
-    edge, gap = textures.shape[1], max(2, textures.shape[1] // 16)
-    step = edge + gap
+    height, width = textures.shape[1:3]
+    gap = max(2, height // 16)
+    down, right = height + gap, width + gap
     rows = -(-len(textures) // columns)
-    sheet = np.ones((rows * step - gap, columns * step - gap, 3), np.float32)
+    sheet = np.ones((rows * down - gap, columns * right - gap, 3), np.float32)
     for i, texture in enumerate(textures):
-        y, x = i // columns * step, i % columns * step
-        sheet[y : y + edge, x : x + edge] = rgb(texture)
+        y, x = i // columns * down, i % columns * right
+        sheet[y : y + height, x : x + width] = rgb(texture)
     axes.imshow(sheet, interpolation="nearest")
     axes.set_axis_off()
     from matplotlib.patches import Rectangle
 
     for color, marked in ((BLUE, blue), (ORANGE, orange)):
         for i in marked:
-            axes.add_patch(Rectangle((i % columns * step - 1.5, i // columns * step - 1.5), edge + 2, edge + 2, fill=False, edgecolor=color, linewidth=2.5))
+            corner = i % columns * right - 1.5, i // columns * down - 1.5
+            axes.add_patch(Rectangle(corner, width + 2, height + 2, fill=False, edgecolor=color, linewidth=2.5))
 
 
 def _clusters(part: Any, textures: Textures, chosen: Representatives, picked: int | None) -> None:

@@ -115,7 +115,8 @@ def _map(model: TextureModel, found: Analysis) -> Array:
 def _even_places(found: Analysis, place: Array) -> Array:
     """Where maps show points of `Analysis.place`: (N, 2) in [0, 1], mostly by rank among the samples, so that there is no crowd in the middle."""
     ranks = np.stack([np.searchsorted(np.sort(found.place[:, i]), place[:, i]) for i in range(2)], 1) / len(found.place)
-    spread = (place - found.place.min(0)) / np.ptp(found.place, axis=0)
+    extent = np.ptp(found.place, axis=0)
+    spread = (place - found.place.min(0)) / np.where(extent > 0, extent, 1)
     return np.clip(0.75 * ranks + 0.25 * spread, 0, 1)
 
 

@@ -84,6 +84,7 @@ def engine_strings() -> set[str]:
 
 BESIDE_THE_PANEL = {
     "analysis": {
+        "the model {0} makes one and the same texture, whatever the latent: there is nothing to analyse; train it anew, with other pictures or another seed",
         "{0} regions and {1} pairs were asked for: choose 1 to 50 regions and 2 to 1000 pairs",
         "{0} amounts and directions of shape {1} were given for a latent of {2} numbers: give as many directions as amounts, of {3} numbers each",
     },

@@ -21,6 +21,7 @@ from PIL import Image
 
 import washi_latent
 from washi_latent.core import ModelInfo, TextureModel, WashiError, images, load_model, material_maps, models
+from washi_latent.core import export as export_module
 from washi_latent.core.export import check_folder, estimate, export, plan, shard
 from washi_latent.core.images import read_provenance
 from washi_latent.core.items import WORK, Item, is_done, write_item
@@ -317,6 +318,15 @@ def test_an_estimate_is_near_what_is_then_written(tmp_path: Path) -> None:
     written = sum(p.stat().st_size for p in (tmp_path / "out").rglob("*") if p.is_file() and p.name != "manifest.json")
     assert judged.bytes == pytest.approx(written, rel=0.1)
     assert estimate(items, tmp_path / "out").missing == 0
+
+
+@pytest.mark.parametrize(("jobs", "cores", "at_once"), [(1, 8, 1), (2, 8, 2), (1000, 4, 4), (1000, 64, 9), (3, 1, 1)])
+def test_an_estimate_counts_no_more_jobs_than_can_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int, cores: int, at_once: int) -> None:
+    monkeypatch.setattr(export_module, "cores", lambda: cores)
+    monkeypatch.setattr(export_module, "_sample", lambda *_: (100, 2.0, 2.0))
+    judged = estimate(items_of(tmp_path), tmp_path / "out", jobs)
+    assert judged.missing == 9
+    assert judged.seconds == pytest.approx(9 * 2.0 / at_once)
 
 
 def test_another_model_of_that_name_is_not_taken(tmp_path: Path, small_bundle: ModelInfo) -> None:

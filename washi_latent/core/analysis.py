@@ -16,7 +16,7 @@ from .errors import WashiError
 from .kinds import Kind, read_kinds
 from .preference import PREVIEW_EDGE, FeatureSpace, most_useful
 from .progress import Progress, ignore, part
-from .search import Model, compared, in_pieces
+from .search import SAME_FEATURES, Model, compared, in_pieces
 from .similarity import gray, mssim_matrix
 from .sphere import sample_directions
 from .texture_features import texture_features
@@ -121,7 +121,7 @@ def analyse(model: Model, noise_seed: int = 0, regions: int = 8, pairs: int = 24
         progress: is told the share done.
 
     Raises:
-        WashiError: counts out of range, a damaged file of kinds.
+        WashiError: counts out of range, a damaged file of kinds, a model that makes one texture only.
     """
     if not (1 <= regions <= 50 and 2 <= pairs <= 1000):
         raise WashiError(f"{regions} regions and {pairs} pairs were asked for: choose 1 to 50 regions and 2 to 1000 pairs")
@@ -130,6 +130,10 @@ def analyse(model: Model, noise_seed: int = 0, regions: int = 8, pairs: int = 24
     images = _previews(model, latents, noise_seed, part(progress, 0, 0.55))
     properties = measure(images, model.info.channels)
     space = FeatureSpace.of(texture_features(images))
+    if np.ptp(space.points, axis=0).max() < SAME_FEATURES:
+        raise WashiError(
+            f"the model {model.info.name} makes one and the same texture, whatever the latent: there is nothing to analyse; train it anew, with other pictures or another seed"
+        )
     values, vectors = np.linalg.eigh(space.covariance)
     axes = vectors[:, :-3:-1]
     found = _regions(latents, space.points, properties, regions)
@@ -216,8 +220,8 @@ def _fibres(_images: Array, features: Array, _channels: tuple[str, ...]) -> Late
 def _clouds(images: Array, _features: Array, _channels: tuple[str, ...]) -> Latents:
     """Log deviation of large blocks' means: how unevenly the pulp lies."""
     planes = gray(images)
-    edge = planes.shape[1] // 8 * 8
-    blocks = planes[:, :edge, :edge].reshape(len(planes), 8, edge // 8, 8, -1).mean((2, 4))
+    height, width = (n // 8 * 8 for n in planes.shape[1:])
+    blocks = planes[:, :height, :width].reshape(len(planes), 8, height // 8, 8, width // 8).mean((2, 4))
     return np.log(blocks.std((1, 2)) + 1e-4).astype(np.float64)
 
 

@@ -473,8 +473,10 @@ def estimate(items: Sequence[Item], out: str | os.PathLike[str], jobs: int = 1, 
         items, out, jobs: as for `export`.
 
     Raises:
-        WashiError: a sample that can't be made.
+        WashiError: jobs out of range, a sample that can't be made.
     """
+    if not 1 <= jobs <= 1024:
+        raise WashiError(f"{jobs} jobs were asked for: choose 1 to 1024")
     folder = Path(out)
     missing = [item for item in items if not is_done(item, folder)]
     kinds: dict[tuple[str, tuple[int, int]], list[Item]] = {}
@@ -487,7 +489,7 @@ def estimate(items: Sequence[Item], out: str | os.PathLike[str], jobs: int = 1, 
         size += bytes_each * len(alike)
         seconds += sheets * with_fields + (len(alike) - sheets) * without
         progress((done + 1) / len(kinds))
-    return Estimate(len(items), len(missing), size, seconds / min(jobs, max(1, len(missing))), free_bytes(folder))
+    return Estimate(len(items), len(missing), size, seconds / min(jobs, cores(), max(1, len(missing))), free_bytes(folder))
 
 
 def _sample(item: Item, threads: int) -> tuple[int, float, float]:

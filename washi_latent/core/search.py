@@ -694,7 +694,7 @@ def state_from_dict(value: Any) -> SearchState:
             tuple(_whole(i) for i in value["trail"]),
             favourites,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, WashiError):
             raise
         raise WashiError("this is not a saved search: parts are missing or of the wrong type") from error
@@ -710,7 +710,8 @@ def _node(item: Mapping[str, Any]) -> Node:
     numbers = {f: float(given[f]) for f in ("radius", "concentration", "step", "elsewhere", "nearest")}
     if type(given["shell"]) is not bool:
         raise TypeError("shell")
-    settings = SearchSettings(**{**given, **numbers, "samples": _whole(given["samples"]), "representatives": _whole(given["representatives"])})
+    texts = {f: _text(given[f]) for f in ("direction", "method")}
+    settings = SearchSettings(**{**given, **numbers, **texts, "samples": _whole(given["samples"]), "representatives": _whole(given["representatives"])})
     return Node(
         _whole(item["parent"]),
         _numbers(item["center"]),

@@ -16,11 +16,15 @@ SESSION_VERSION = 1
 
 @dataclass(frozen=True)
 class Session:
-    """A search, the size of its pictures (pixels an edge, None: the model's own) and the name of its model."""
+    """A search, the size of its pictures (pixels an edge, None: the model's own), and its model's name.
+
+    `generator` is the checksum of the model's generator, None where it was not noted: another model may bear the same name.
+    """
 
     state: SearchState
     size: int | None
     model: str
+    generator: str | None = None
 
 
 def read_session(path: str | os.PathLike[str]) -> Session:
@@ -33,13 +37,13 @@ def read_session(path: str | os.PathLike[str]) -> Session:
         value: Any = json.loads(Path(path).read_text(encoding="utf-8"))
         if value["session_version"] != SESSION_VERSION:
             raise WashiError(f"{path} was saved in version {value['session_version']!r} and this program reads {SESSION_VERSION}: update Washi Latent")
-        size, name = value["size"], value["model"]["name"]
-        if not (size is None or type(size) is int) or not isinstance(name, str):
-            raise TypeError("size or name")
-        return Session(state_from_dict(value["search"]), size, name)
+        size, name, generator = value["size"], value["model"]["name"], value["model"].get("generator")
+        if not (size is None or type(size) is int) or not isinstance(name, str) or not isinstance(generator, str | None):
+            raise TypeError("size, name or generator")
+        return Session(state_from_dict(value["search"]), size, name, generator)
     except OSError as error:
         raise WashiError(f"the session {path} can't be read: give the session.json that explore wrote") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, WashiError):
             raise
         raise WashiError(f"{path} is not a session: give the session.json that explore wrote") from error

@@ -7,6 +7,7 @@ was trained on.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -142,6 +143,17 @@ def photographs_for(kind: str, folder: Path, count: int, seed: int, millimetres_
     if kind == "dcgan":
         return photograph_patches(folder, count, seed)
     return photograph_patches(folder, count // 4, seed, SHEET_PATCH, MILLIMETRES_PER_PIXEL / (millimetres_per_pixel or MILLIMETRES_PER_PIXEL))
+
+
+def fingerprint(folder: Path) -> str:
+    """Tells the photographs of a folder from others: a checksum of their names below it, their sizes in bytes and when they were changed.
+
+    Raises:
+        WashiError: no folder, or one without pictures.
+    """
+    # Whole seconds: some disks keep no more, and a copied folder is the same.
+    facts = [(path.relative_to(folder).as_posix(), (stat := path.stat()).st_size, int(stat.st_mtime)) for path in _picture_files(folder)]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _sheet_patches(kind: str, seed: int, count: int) -> Patches8:

@@ -17,7 +17,7 @@ from ..core.images import cannot_write, contact_sheet, make_folder, write_json, 
 from ..core.models import ModelInfo, load_model
 from . import TrainOptions
 from .card import card_pictures, write_card
-from .data import PATCH_MM, Patches, load_patches, photographs_for, simulated_patches
+from .data import PATCH_MM, Patches, fingerprint, load_patches, photographs_for, simulated_patches
 from .dcgan import DCGANTrainer, Lessons
 from .evaluation import evaluate
 from .export import export_bundle
@@ -25,6 +25,7 @@ from .kinds import kinds_files
 from .loop import CHECKPOINT, Schedule, Trainer, run
 
 Say = Callable[[str], None]
+SETTINGS = "settings.json"
 
 
 def train_dcgan(options: TrainOptions, say: Say) -> ModelInfo:
@@ -55,19 +56,36 @@ def _lessons(options: TrainOptions, say: Say) -> Lessons | None:
 
 def settle(options: TrainOptions, work: Path) -> None:
     """Hold on to what decides the data and the weights: a checkpoint must not go on with others."""
-    settings = {"kind": options.kind, "seed": options.seed, "data": data_facts(options)}
-    path = work / "settings.json"
+    settings = {"kind": options.kind, "seed": options.seed, "data": data_facts(options), **_pictures(options)}
+    path = work / SETTINGS
     if not options.resume:
         for old in (work / CHECKPOINT, path):
             old.unlink(missing_ok=True)
-    if path.exists():
+    # Without a checkpoint nothing goes on: what a run that never began had settled binds nobody.
+    if path.exists() and (work / CHECKPOINT).exists():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            other = {**before, "pictures": None} != {**settings, "pictures": None}
+        except (OSError, ValueError, TypeError) as error:
             raise WashiError(f"{path} can't be read: delete {work} to start anew") from error
-        if before != settings:
+        if other:
             raise WashiError(f"{work} holds a training with other settings: give the same ones to go on, another folder, or start anew without resuming")
+        if not _same_pictures(before, settings):
+            raise WashiError(
+                f"the photographs in {options.images} are not those that the training in {work} began with: "
+                "give --restart (resume=False) to start anew with them, or bring the earlier ones back"
+            )
     write_json(path, settings)
+
+
+def _pictures(options: TrainOptions) -> dict[str, str]:
+    """Which photographs, where there are any: not part of what a bundle says of its data, for it tells nobody else anything."""
+    return {} if options.images is None else {"pictures": fingerprint(options.images)}
+
+
+def _same_pictures(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether both were of the same photographs; earlier versions did not note which."""
+    return before.get("pictures") in (None, now.get("pictures"))
 
 
 def data_facts(options: TrainOptions) -> dict[str, Any]:
@@ -79,10 +97,12 @@ def data_facts(options: TrainOptions) -> dict[str, Any]:
 
 def make_patches(options: TrainOptions, work: Path, say: Say) -> Patches:
     """Patches to learn from: those of an earlier run with the same settings, or new ones."""
-    folder, done = work / "patches", work / "patches" / "settings.json"
-    facts = {**data_facts(options), "images": None if options.images is None else str(options.images.resolve())}
-    if options.resume and done.exists() and json.loads(done.read_text(encoding="utf-8")) == facts:
-        return load_patches(folder)
+    folder, done = work / "patches", work / "patches" / SETTINGS
+    facts = {**data_facts(options), "images": None if options.images is None else str(options.images.resolve()), **_pictures(options)}
+    if options.resume and done.exists():
+        before = json.loads(done.read_text(encoding="utf-8"))
+        if {**before, "pictures": None} == {**facts, "pictures": None} and _same_pictures(before, facts):
+            return load_patches(folder)
     if options.images is not None:
         say(f"cutting patches from the photographs in {options.images}")
         patches = photographs_for(options.kind, options.images, options.patches, options.seed, options.millimetres_per_pixel)
@@ -96,6 +116,7 @@ def make_patches(options: TrainOptions, work: Path, say: Say) -> Patches:
             lambda n, of: say(f"simulated {n} of {of} sheets") if n % every == 0 else None,
         )
     try:
+        done.unlink(missing_ok=True)  # a run that is cut now must not leave it beside other patches
         patches.save(folder)
     except OSError as error:
         raise cannot_write(folder, error) from error

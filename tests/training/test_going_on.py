@@ -1,0 +1,136 @@
+"""A training goes on only with what it began with, and says what is different."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from PIL import Image
+
+from washi_latent.core import WashiError
+from washi_latent.training import TrainOptions
+from washi_latent.training.loop import CHECKPOINT
+from washi_latent.training.pipeline import make_patches, settle
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        Image.fromarray((rng.random((90, 100, 3)) * 60 + 60 * i).astype(np.uint8)).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+def begin(photographs: Path, work: Path, checkpoint: bool = True, **changes: object) -> list[str]:
+    """Begin a training or go on with it, up to its first step; what it says."""
+    said: list[str] = []
+    options = TrainOptions(**{"images": photographs, "out": work.with_name("mine"), "patches": 64, **changes}).checked()  # type: ignore[arg-type]
+    settle(options, work)
+    make_patches(options, work, said.append)
+    if checkpoint:
+        (work / CHECKPOINT).write_bytes(b"weights")
+    return said
+
+
+def photographs_used(work: Path) -> int:
+    return len(json.loads((work / "patches" / "kinds.json").read_text()))
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_other_photographs_are_noticed(photographs: Path, work: Path) -> None:
+    """Neither a photograph more, nor one less, nor another of the same name goes unnoticed, and nothing is changed then."""
+    begin(photographs, work)
+    before, third = contents(work), photographs / "2.png"
+    kept, stamp = third.read_bytes(), third.stat().st_mtime
+
+    def refused() -> None:
+        with pytest.raises(WashiError, match=r"photographs in .* are not those that .* --restart"):
+            begin(photographs, work)
+        assert contents(work) == before
+
+    shutil.copyfile(third, photographs / "3.png")
+    refused()
+    (photographs / "3.png").unlink()
+    third.unlink()
+    refused()
+    third.write_bytes(kept)
+    os.utime(third, (stamp + 60, stamp + 60))
+    refused()
+    os.utime(third, (stamp, stamp))
+    assert begin(photographs, work) == []  # the patches are there
+    shutil.copyfile(third, photographs / "3.png")
+    begin(photographs, work, resume=False)
+    assert photographs_used(work) == 4
+    assert begin(photographs, work) == []
+
+
+def test_other_settings_are_noticed(photographs: Path, work: Path) -> None:
+    begin(photographs, work)
+    before = contents(work)
+    with pytest.raises(WashiError, match="other settings"):
+        begin(photographs, work, seed=5)
+    assert contents(work) == before
+
+
+def test_a_moved_folder_of_photographs_is_the_same(photographs: Path, work: Path) -> None:
+    begin(photographs, work)
+    begin(photographs.rename(photographs.with_name("moved")), work)
+
+
+def test_a_training_of_an_earlier_version_goes_on(photographs: Path, work: Path) -> None:
+    """It did not note which photographs it was of; from then on they are noted."""
+    begin(photographs, work)
+    for path in (work / "settings.json", work / "patches" / "settings.json"):
+        value = json.loads(path.read_text())
+        del value["pictures"]
+        path.write_text(json.dumps(value))
+    assert begin(photographs, work) == []
+    (photographs / "2.png").unlink()
+    with pytest.raises(WashiError, match="--restart"):
+        begin(photographs, work)
+
+
+def test_a_training_that_never_began_binds_nobody(photographs: Path, work: Path) -> None:
+    good = photographs / "0.png"
+    content = good.read_bytes()
+    for path in photographs.iterdir():
+        path.write_text("no picture")
+    with pytest.raises(WashiError, match="can be used"):
+        begin(photographs, work)
+    good.write_bytes(content)
+    begin(photographs, work, seed=1)
+
+
+def test_patches_of_other_photographs_are_not_used(photographs: Path, work: Path) -> None:
+    begin(photographs, work, checkpoint=False)
+    (photographs / "2.png").unlink()
+    begin(photographs, work)
+    assert photographs_used(work) == 2
+
+
+def test_damaged_settings_are_said(photographs: Path, work: Path) -> None:
+    begin(photographs, work)
+    for damaged in ("{", "[]"):
+        (work / "settings.json").write_text(damaged)
+        with pytest.raises(WashiError, match="can't be read"):
+            begin(photographs, work)
