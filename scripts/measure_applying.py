@@ -24,7 +24,7 @@ import numpy as np
 from washi_latent.addon import apply, engine, pictures, sequences
 from washi_latent.addon.materials import PaperOptions
 from washi_latent.core.images import save_png
-from washi_latent.core.sheets import write_atlas
+from washi_latent.core.sheets import checksum, write_atlas
 
 MAPS = {"base_color": 3, "height": 1, "normal": 3, "roughness": 1, "opacity": 1}
 
@@ -36,6 +36,7 @@ def noise(folder: Path, number: int, size: int) -> engine.Sheet:
         files[key] = folder / f"{number}_{key}.png"
         gray = rng.integers(20000, 20512, (size, size), np.uint16)
         save_png(files[key], gray if channels == 1 else rng.integers(100, 132, (size, size, 3), np.uint8), 1)
+        checksum(files[key])  # as the job's thread does
     provenance = {"model": "noise", "latent": [float(number)], "seed": 0, "size": [size, size], "version": "0"}
     return engine.Sheet(files, 100.0, provenance)
 
@@ -77,6 +78,8 @@ def applying(folder: Path, sheets: list[engine.Sheet]) -> None:
     )
     fresh()
     atlas = write_atlas(maps, folder, "atlas")
+    for path in atlas.files.values():
+        checksum(path)
     clock(
         f"a sequence of {len(sheets)} that blends",
         in_turn(apply.pack_ahead([atlas.files], paper, "PACKED"), lambda: sequences.blending_material(sheets, atlas, "Paper", options=paper)),
