@@ -225,7 +225,7 @@ def test_sheet_bundles_of_other_fields_are_refused(tmp_path: Path) -> None:
         load_model(info.folder)
 
 
-@pytest.mark.parametrize("also", ["notes.txt", "raw/photograph.png", "README.md"])
+@pytest.mark.parametrize("also", ["notes.txt", "raw/photograph.png", "README.md", ".git/HEAD"])
 def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path: Path, also: str) -> None:
     """A model named like a folder of photographs would take their place."""
     mine = tmp_path / "mine"

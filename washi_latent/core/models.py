@@ -761,12 +761,12 @@ def check_replaceable(target: str | os.PathLike[str]) -> None:
     listed = {DESCRIPTION, CARD}
     with contextlib.suppress(OSError, ValueError, RecursionError, AttributeError, TypeError):
         listed |= set(json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))["files"])
-    others = sorted(name for name in names - listed if not name.startswith(".") and name not in _LEFT_BY_SYSTEMS)
+    others = sorted(name for name in names - listed if name not in _LEFT_BY_SYSTEMS)
     if others or (names & listed and DESCRIPTION not in names):
         raise WashiError(f"{path} holds {(others or sorted(names))[0]}, which is no part of a model and would be lost: choose another folder for the model")
 
 
-_LEFT_BY_SYSTEMS = frozenset({"Thumbs.db", "desktop.ini"})
+_LEFT_BY_SYSTEMS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
 def _replace_folder(new: Path, target: Path) -> None:
