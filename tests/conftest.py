@@ -139,3 +139,16 @@ def washi(models_folder: Path) -> Iterator[object]:
     yield bpy.context.scene.washi
     washi_latent.unregister()
     bpy.ops.wm.read_factory_settings(use_empty=True)
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A folder of three small photographs to learn from."""
+    from PIL import Image
+
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        Image.fromarray((rng.random((90, 100, 3)) * 60 + 60 * i).astype(np.uint8)).save(folder / f"{i}.png")
+    return folder

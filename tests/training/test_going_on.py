@@ -7,28 +7,16 @@ import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from PIL import Image
 
 from washi_latent.core import WashiError
 from washi_latent.training import TrainOptions
 from washi_latent.training.loop import CHECKPOINT
 from washi_latent.training.pipeline import make_patches, settle
-
-
-@pytest.fixture
-def photographs(tmp_path: Path) -> Path:
-    folder = tmp_path / "photographs"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for i in range(3):
-        Image.fromarray((rng.random((90, 100, 3)) * 60 + 60 * i).astype(np.uint8)).save(folder / f"{i}.png")
-    return folder
 
 
 @pytest.fixture

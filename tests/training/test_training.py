@@ -40,16 +40,6 @@ from washi_latent.training.sheet import (
 from washi_latent.training.washi import draw_parameters, fibre_tile
 
 
-@pytest.fixture
-def photographs(tmp_path: Path) -> Path:
-    folder = tmp_path / "photographs"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for i in range(3):
-        Image.fromarray((rng.random((90, 100, 3)) * 60 + 60 * i).astype(np.uint8)).save(folder / f"{i}.png")
-    return folder
-
-
 def few(photographs: Path, **changes: object) -> TrainOptions:
     return TrainOptions(
         **{"images": photographs, "out": photographs.parent / "mine", "patches": 64, "iterations": 2, "evaluate": False, "threads": 1, **changes}

@@ -260,7 +260,7 @@ def own_material(
     for one in same:
         if scale is None or _has_scale(one, scale):
             return one
-    shown = {slot.material: thing for thing in bpy.data.objects if thing not in objects for slot in thing.material_slots}
+    shown = {slot.material for thing in bpy.data.objects if thing not in objects for slot in thing.material_slots}
     return next((one for one in same if one not in shown), None) or bpy.data.materials.new(name)
 
 

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 import bpy
 
+from . import engine
+
 PROVENANCE = "washi_latent"
 """Custom property of a material (JSON): model, latent, seed, size, version. Images of ours carry it, too: their longer edge, 0 if unknown."""
 
@@ -249,6 +251,11 @@ def image_sockets(add: Nodes, vector: Any, images: PaperImages, options: PaperOp
 def unused_maps(options: PaperOptions) -> set[str]:
     """Maps that these options don't show, so that their images needn't be kept."""
     return {"BUMP": {"normal"}, "NORMAL": {"height"}, "NONE": {"normal", "height"}}[options.relief]
+
+
+def shown_maps(options: PaperOptions) -> list[str]:
+    """The other maps: those that a job has to draw."""
+    return [key for key in engine.MAPS if key not in unused_maps(options)]
 
 
 def image_node(add: Nodes, vector: Any, image: bpy.types.Image, key: str, row: float, options: PaperOptions) -> Any:

@@ -144,7 +144,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     """Draw the sequence and put it into materials, in one undo step, with a pick's where that waits; an operator's result."""
     from ..core.errors import WashiError
     from .apply import drop_ahead, file_name, files_beside, keep_unused, pack_ahead
-    from .materials import PaperOptions, unused_maps
+    from .materials import PaperOptions, shown_maps
     from .operators.apply import options_of
 
     scene = context.scene
@@ -163,7 +163,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     name, form, size = washi.sequence.material or "Washi Sequence", washi.sequence.form, int(washi.size)
     store, beside = washi.store, None if form == "FILM" else files_beside(washi.store)
     paper, film = PaperOptions(**options_of(washi)), Path(bpy.data.filepath).parent / "textures" if form == "FILM" else None
-    maps = [key for key in engine.MAPS if key not in unused_maps(paper)]
+    maps = shown_maps(paper)
     try:
         finish = _finisher([reference(thing) for thing in context.selected_objects], washi, paper)
         engine.check_sequence(wanted, size, form, len(maps), Path(tempfile.gettempdir()), film or beside)

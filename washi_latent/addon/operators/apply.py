@@ -52,7 +52,7 @@ class WASHI_OT_apply(bpy.types.Operator):
         """Draw the maps in a job; then the material, in one undo step."""
         from ...core.errors import WashiError
         from ..apply import apply_sheet, check, drop_ahead, file_name, files_beside, pack_ahead
-        from ..materials import PaperOptions, unused_maps
+        from ..materials import PaperOptions, shown_maps
 
         scene, washi = context.scene, context.scene.washi
         latent = session.latent(scene, self.index, self.favourite)
@@ -71,7 +71,7 @@ class WASHI_OT_apply(bpy.types.Operator):
         except WashiError as error:
             return jobs.fail(str(error), self)
         file = file_name(name if into is None else name_of(into))
-        maps = [key for key in engine.MAPS if key not in unused_maps(paper)]
+        maps = shown_maps(paper)
         temporary = Path(tempfile.mkdtemp(prefix="washi-latent-"))
 
         def work(progress: engine.Tell) -> engine.Sheet:
