@@ -303,14 +303,15 @@ def _run_explore(arguments: argparse.Namespace) -> int:
 
 def _search(arguments: argparse.Namespace) -> Search:
     from .core.search import Search, SearchSettings, default_settings
+    from .core.seeds import check_seed
     from .core.sessions import read_session
     from .core.sphere import concentration_for_angle
 
     session = read_session(arguments.session) if arguments.session else None
     if session is not None and arguments.seed is not None:
         raise WashiError("a session goes on with the seed that it began with: leave --seed out, or leave --from out to begin a new search")
-    if arguments.seed is not None and arguments.seed < 0:
-        raise WashiError(f"the seed is {arguments.seed}: choose 0 or above")
+    if arguments.seed is not None:
+        check_seed(arguments.seed)
     model = _load(arguments, *([session] if session else []))
     given = {
         name: getattr(arguments, name) for name in ("samples", "representatives", "method", "radius", "concentration") if getattr(arguments, name) is not None
@@ -598,12 +599,14 @@ def _duration(seconds: float) -> str:
 
 def _run_synthesize(arguments: argparse.Namespace) -> int:
     from .core.images import contact_sheet, write_png
+    from .core.seeds import check_seed
 
     try:
         from .training.washi import KINDS, TITLES, synthesize
     except ImportError as error:
         raise _not_here("the simulation", "simulate", error) from error
     out = Path(arguments.out)
+    check_seed(arguments.seed)
     if arguments.kind == "all":
         import numpy as np
 

@@ -14,6 +14,7 @@ from .core.images import make_folder, rgb, write_atomically
 from .core.models import load_model
 from .core.representatives import Representatives, choose_representatives
 from .core.search import Search, SearchSettings, compared
+from .core.seeds import check_seed
 from .core.sequence import TextureSequence, interpolate
 from .core.similarity import mssim_matrix, ssim_vectors
 from .core.sphere import angle_for_concentration, angles_between, sample_directions, sample_sphere
@@ -44,8 +45,7 @@ def draw_figures(model_name: str | None = None, out: str | os.PathLike[str] = "f
     Raises:
         WashiError: no such model, a folder that can't be written.
     """
-    if seed < 0:
-        raise WashiError(f"the seed is {seed}: choose 0 or above")
+    check_seed(seed)
     model, folder = load_model(model_name or "washi-dcgan-64"), make_folder(out)
     first, around, second = _search(model, seed)
     figures = (figure_1(model, seed), figure_2(model, seed), figure_3(first, around, second), figure_4(around), figure_5(model, first, seed))

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from .core.analysis import Analysis, along, analyse
-from .core.errors import WashiError
 from .core.images import contact_sheet, font, make_folder, resize, rgb, square, write_atomically, write_json, write_png
 from .core.light import lit
 from .core.models import load_model
 from .core.progress import Progress, ignore, part
+from .core.seeds import check_seed
 from .core.sphere import sample_directions
 
 if TYPE_CHECKING:
@@ -42,10 +42,9 @@ def write_report(model_name: str, out: str | os.PathLike[str], seed: int = 0, pr
         The page.
 
     Raises:
-        WashiError: no such model, a damaged one, a folder that can't be written, a seed below 0.
+        WashiError: no such model, a damaged one, a folder that can't be written, a seed out of range.
     """
-    if seed < 0:
-        raise WashiError(f"the seed is {seed}: choose 0 or above")
+    check_seed(seed)
     model, folder = load_model(model_name, threads=threads), make_folder(out)
     found = analyse(model, seed=seed, progress=part(progress, 0, 0.6))
     write_png(folder / "map.png", _map(model, found))

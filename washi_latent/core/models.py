@@ -30,6 +30,7 @@ from .errors import WashiError
 from .fields import FIELD_NAMES, SMALLEST_SHEET, draw_fields
 from .images import cannot_write
 from .progress import Progress, ignore, part
+from .seeds import check_seed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -152,10 +153,11 @@ class TextureModel:
             (N, H, W, C) float32 in [0, 1].
 
         Raises:
-            WashiError: latents of another dimension or not finite, a size that the model can't make.
+            WashiError: latents of another dimension or not finite, a size that the model can't make, a seed out of range.
         """
         points = check_latents(latents, self.latent_dim)
         height, width = self.check_size(size)
+        check_seed(seed)
         self._check_memory(len(points), height, width)
         batch = max(1, min(self._BATCH, self._AT_ONCE // (height * width)))
         if len(points) <= batch:  # a large sheet is not copied
@@ -242,9 +244,11 @@ def check_latents(latents: ArrayLike, dim: int) -> Array:
         points = points[None]
     if points.ndim != 2 or points.shape[1] != dim:
         raise WashiError(f"latents of shape {np.shape(latents)} were given: this model needs (N, {dim})")
-    if not np.isfinite(points).all():
+    with np.errstate(over="ignore"):
+        single = points.astype(np.float32)
+    if not np.isfinite(single).all():
         raise WashiError("a latent holds values that are not numbers: sample it again")
-    return points.astype(np.float32)
+    return single
 
 
 # Finding

@@ -19,6 +19,7 @@ from .maps import FORMATS, MAPS, Format
 from .models import DEFAULT_MODEL, ModelInfo, locate, verify
 from .naming import check_names, check_pattern, slug
 from .recipe import Draw, Given, Grid, Interpolation, Library, Points, Recipe, Reference, Seeds, name_parts
+from .seeds import MAX_SEED
 from .sequence import MAX_COUNT, PATHS, SPACINGS, Spacing
 from .sequence import Path as Way
 from .sessions import Session, place_of, read_session
@@ -63,15 +64,19 @@ def read_recipe(path: str | os.PathLike[str], extra: Iterable[str | os.PathLike[
     try:
         if place.stat().st_size > _MAX_RECIPE:
             raise WashiError(f"the recipe {place} is absurdly long: give a TOML file")
-        text = place.read_text(encoding="utf-8")
+        text = place.read_text(encoding="utf-8-sig")  # editors of Windows put a mark before it
     except (OSError, UnicodeDecodeError) as error:
         raise WashiError(f"the recipe {place} can't be read: give a TOML file") from error
     try:
         value = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+)", str(error))
         line = int(found[1]) if found else text.count("\n") + 1
         raise RecipeError(place, [(line, f"this is not TOML: {error}")]) from error
+    except (ValueError, RecursionError) as error:  # a number of more digits than Python reads, brackets without end
+        longest = max(re.finditer(r"[\d_]+|\[+|\{+", text), key=lambda found: len(found[0]))
+        line = text.count("\n", 0, longest.start()) + 1
+        raise RecipeError(place, [(line, "this can't be read: the number is too long, or too many brackets lie in one another")]) from error
     notes = _Notes(toml_lines(text))
     recipe = _recipe(_Table(notes, (), value), place.parent, extra)
     if no_library and "library" in value:
@@ -404,7 +409,7 @@ class _PointsReader:
 
     def _seeds(self) -> tuple[list[str], Seeds] | None:
         asked = self.table.any("seeds")
-        span = re.fullmatch(r"(\d+)-(\d+)", asked) if type(asked) is str else None
+        span = re.fullmatch(r"(\d{1,19})-(\d{1,19})", asked) if type(asked) is str else None
         if span and 0 <= int(span[2]) - int(span[1]) < MAX_POINTS:
             asked = list(range(int(span[1]), int(span[2]) + 1))
         elif not isinstance(asked, list) or not 1 <= len(asked) <= MAX_POINTS:
@@ -423,7 +428,7 @@ class _PointsReader:
     def _random(self) -> tuple[list[str], Draw]:
         table = self.table.table("random") or self.table
         count = table.whole("count", 1, 1, MAX_POINTS)
-        seed = table.whole("seed", 0, 0, 2**63 - 1)
+        seed = table.whole("seed", 0, 0, MAX_SEED)
         center = self._reference(table, "center")
         degrees, concentration = table.number("angle", 0, 90), table.number("concentration", 0, MAX_CONCENTRATION)
         if degrees is not None and concentration is not None:
@@ -439,7 +444,7 @@ class _PointsReader:
     def _grid(self) -> tuple[list[str], Grid] | None:
         table = self.table.table("grid") or self.table
         rows, columns = table.whole("rows", 3, 1, 300), table.whole("columns", 3, 1, 300)
-        seed, angle = table.whole("seed", 0, 0, 2**63 - 1), table.number("angle", 0.001, 90)
+        seed, angle = table.whole("seed", 0, 0, MAX_SEED), table.number("angle", 0.001, 90)
         center = self._reference(table, "center")
         if "center" not in table.value:
             table.notes.add(table.path, 'a grid needs a center: "seed:7", a place of the session, or an array of numbers')
@@ -477,9 +482,12 @@ class _PointsReader:
         return found
 
     def _point(self, table: _Table, key: str, given: Any) -> Reference | None:
-        seed = re.fullmatch(r"seed:(\d{1,18})", given) if type(given) is str else None
+        seed = re.fullmatch(r"seed:(\d+)", given) if type(given) is str else None
         if seed:
-            return int(seed[1])
+            if len(seed[1]) <= len(str(MAX_SEED)) and int(seed[1]) <= MAX_SEED:
+                return int(seed[1])
+            table.wrong(key, f"holds {given[:40]!r}: seeds go from 0 to {MAX_SEED}")
+            return None
         if _numbers(given):
             point = tuple(float(v) for v in given)
             for model in self.models:
@@ -504,8 +512,8 @@ _LARGEST = float(np.finfo(np.float32).max)
 def _wholes(table: _Table, key: str, values: Sequence[Any]) -> tuple[int, ...]:
     """Whole numbers from 0, each once."""
     for value in values:
-        if type(value) is not int or not 0 <= value < 2**63:
-            table.wrong(key, f"holds {value!r}: give whole numbers from 0")
+        if type(value) is not int or not 0 <= value <= MAX_SEED:
+            table.wrong(key, f"holds {value!r}: give whole numbers from 0 to {MAX_SEED}")
             return ()
     if len(set(values)) < len(values):
         table.wrong(key, "holds a number twice: list it once")

@@ -24,6 +24,7 @@ from .models import ModelInfo
 from .preference import PREVIEW_EDGE, Comparison, FeatureSpace, Seen, most_useful, survey, wishes
 from .progress import Progress, ignore, part
 from .representatives import METHODS, Method, Representatives, choose_representatives, distinct
+from .seeds import check_seed
 from .similarity import mssim_matrix
 from .sphere import MAX_CONCENTRATION, sample_directions, sample_sphere
 from .texture_features import GROUPS, texture_features
@@ -41,6 +42,9 @@ COMPARED_EDGE = 64
 
 SAME_FEATURES = 1e-3
 """Textures whose coordinates all differ by less count as one."""
+
+LARGEST, _LARGEST_FEATURE = 1e30, 65504.0
+"""Of a latent's numbers, which networks take in single precision, and of features, which are kept in half."""
 
 MAX_SAMPLES = 4096
 ALL_PAIRS, REFERENCES = 200, 32
@@ -492,7 +496,7 @@ class Search:
 
     def _point(self, latent: ArrayLike) -> tuple[float, ...]:
         point = np.asarray(latent, np.float64)
-        if point.shape != (self.model.latent_dim,) or not np.isfinite(point).all():
+        if point.shape != (self.model.latent_dim,) or not (np.abs(point) <= LARGEST).all():
             raise WashiError(f"a latent of shape {point.shape} or with values that are not numbers was given: this model needs {self.model.latent_dim} numbers")
         return _tuple(_single(point))
 
@@ -698,6 +702,7 @@ def state_from_dict(value: Any) -> SearchState:
         if isinstance(error, WashiError):
             raise
         raise WashiError("this is not a saved search: parts are missing or of the wrong type") from error
+    _check_seeds(state)
     _check_tree(state)
     return state
 
@@ -720,8 +725,13 @@ def _node(item: Mapping[str, Any]) -> Node:
         _whole(item["draw"]),
         _whole(item["picked_draw"]),
         settings,
-        tuple(Comparison(tuple(_numbers(option) for option in c["options"]), _whole(c["chosen"])) for c in item["comparisons"]),
+        tuple(Comparison(tuple(_numbers(option, _LARGEST_FEATURE) for option in c["options"]), _whole(c["chosen"])) for c in item["comparisons"]),
     )
+
+
+def _check_seeds(state: SearchState) -> None:
+    check_seed(state.seed)
+    check_seed(state.noise_seed, "noise seed")
 
 
 def _check_tree(state: SearchState) -> None:
@@ -735,14 +745,13 @@ def _check_tree(state: SearchState) -> None:
         and trail
         and 0 <= state.current < count
         and len(dims) == 1
-        and state.seed >= 0
-        and state.noise_seed >= 0
         and all(n.draw >= 0 for n in state.nodes)
     ):
         raise WashiError("this is not a saved search: its steps contradict one another")
 
 
 def _check_state(state: SearchState, model: Model) -> None:
+    _check_seeds(state)
     _check_tree(state)
     if state.model != model.info.name:
         raise WashiError(f"this search was made with the model {state.model!r}, not {model.info.name!r}: load that model")
@@ -752,10 +761,10 @@ def _check_state(state: SearchState, model: Model) -> None:
         )
 
 
-def _numbers(values: Sequence[Any]) -> tuple[float, ...]:
+def _numbers(values: Sequence[Any], largest: float = LARGEST) -> tuple[float, ...]:
     result = tuple(float(v) for v in values if type(v) in (int, float))
-    if len(result) != len(values) or not all(map(math.isfinite, result)):
-        raise ValueError("not finite numbers")
+    if len(result) != len(values) or not all(abs(number) <= largest for number in result):
+        raise ValueError("not numbers that a search can go on from")
     return result
 
 

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import WashiError
 from .images import write_atomically
 from .progress import Progress, ignore, part
-from .search import Model, compared
+from .search import LARGEST, Model, compared
 from .similarity import mssim_matrix
 
 Array = NDArray[np.float32]
@@ -501,7 +501,7 @@ def _way(a: Vector, b: Vector, path: Path) -> Callable[[Vector], Vector]:
 
 def _point(latent: ArrayLike, dim: int) -> Vector:
     point = np.asarray(latent, np.float64)
-    if point.shape != (dim,) or not np.isfinite(point).all():
+    if point.shape != (dim,) or not (np.abs(point) <= LARGEST).all():
         raise WashiError(f"an end of shape {point.shape} or with values that are not numbers was given: this model needs {dim} numbers")
     return point
 

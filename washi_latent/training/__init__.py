@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import WashiError
 from ..core.models import check_name, check_replaceable
+from ..core.seeds import check_seed
 
 if TYPE_CHECKING:
     from ..core.models import ModelInfo
@@ -29,7 +30,7 @@ class TrainOptions:
         kind: "dcgan", 64x64 RGB; "sheet", seamless sheets of any size: with height and opacity from the simulation, RGB from photographs.
         iterations: steps in all, of earlier runs too.
         minutes: stop this run after so long; None: no limit.
-        seed: of weights, data and order; 0 to 2**32 - 1.
+        seed: of weights, data and order; 0 to `MAX_SEED`.
         resume: go on from the checkpoint where there is one; otherwise start anew.
         work: folder for patches, checkpoints and pictures of samples; None: `out` + ".training".
         sheets, patches_per_sheet: size of the simulated data.
@@ -75,8 +76,7 @@ class TrainOptions:
             raise WashiError(f"there is no kind of model named {self.kind!r} to train: choose {', '.join(KINDS_OF_MODEL)}")
         if self.iterations < 1 or (self.minutes is not None and not self.minutes > 0):
             raise WashiError("training needs at least one iteration and a time above 0 minutes: give larger numbers")
-        if not 0 <= self.seed < 2**32:
-            raise WashiError(f"the seed is {self.seed}: choose 0 to {2**32 - 1}")
+        check_seed(self.seed)
         if self.threads is not None and self.threads < 1:
             raise WashiError(f"{self.threads} threads were asked for: choose 1 or more")
         if self.sheets < 10 or self.patches_per_sheet < 1 or self.patches < 64:
