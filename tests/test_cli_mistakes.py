@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -128,3 +130,60 @@ def test_a_session_of_wrong_values_is_refused(session: Path, place: tuple[Any, .
     session.write_text(json.dumps(spoiled))
     for command in ("explore", "sequence"):
         refused([command, "--from", str(session), "--out", str(tmp_path / "out")], capsys)
+
+
+@pytest.mark.parametrize("threads", ["0", "1025", str(10**30)])
+@pytest.mark.parametrize("command", [["explore"], ["analyse", "small-64"]], ids=lambda command: command[0])
+def test_threads_have_one_range(command: list[str], threads: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    assert "threads were asked for: choose 1 to 1024" in refused([*command, "--threads", threads, "--out", str(tmp_path / "out")], capsys)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["n" * 400, "", "\udcff", "紙" * 200])
+def test_a_model_of_no_possible_name_is_not_there(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(["explore", "--model", name, "--out", str(tmp_path / "out")], capsys)
+    assert "there is no model" in said or "no model was named" in said
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f"[export]\nmodels = [{json.dumps(name.replace(chr(0xDCFF), chr(0)))}]\n[[points]]\nseeds = [1]\n")
+    assert main(["export", str(recipe), "--out", str(tmp_path / "out")]) == 2
+    assert "line 2: " in capsys.readouterr().err
+
+
+def run(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **options.pop("env", {})}
+    return subprocess.run([sys.executable, "-m", "washi_latent", *arguments], env=environment, check=False, text=True, stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="Linux's disk that is always full")
+def test_a_full_disk_below_what_is_printed_is_said() -> None:
+    with open("/dev/full", "w") as full:
+        done = run(["models"], stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == "washi-latent: what it says could not be written, No space left on device: choose another place, or make room\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
+def test_a_reader_who_has_enough_is_no_mistake() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = run(["models"], stdout=write)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_names_of_any_letters_are_printed_on_a_pipe_that_takes_few(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "models" / "paper", description(title="楮紙"), {"generator.onnx": small_network()})
+    few = {"PYTHONIOENCODING": "cp1252", "WASHI_LATENT_MODELS": str(tmp_path / "models")}
+    plain, listed = (run(["models", *more], env=few, stdout=subprocess.PIPE) for more in ([], ["--json"]))
+    assert (plain.returncode, plain.stderr) == (0, "")
+    assert "paper: \\u696e\\u7d19, " in plain.stdout
+    assert {row["name"]: row.get("title") for row in json.loads(listed.stdout)}["paper"] == "楮紙"
+
+
+def test_what_the_system_refuses_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(*_: Any) -> Any:
+        raise OSError(5, "Input/output error", str(tmp_path / "disk"))
+
+    monkeypatch.setattr("washi_latent.core.models.find_bundles", broken)
+    assert f"{tmp_path / 'disk'} can't be used, Input/output error" in refused(["models"], capsys)

@@ -13,7 +13,7 @@ import pytest
 from washi_latent.cli import main
 from washi_latent.core import Search, SearchState, TextureModel, WashiError
 from washi_latent.core.recipe_reading import RecipeError, read_recipe
-from washi_latent.core.seeds import MAX_SEED, check_seed
+from washi_latent.core.ranges import MAX_SEED, check_seed
 
 pytestmark = pytest.mark.usefixtures("models_folder")
 
@@ -29,7 +29,9 @@ def test_a_seed_out_of_range_is_said_in_a_short_sentence(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", OUT_OF_RANGE, ids=lambda seed: f"{seed.bit_length()} bits")
-@pytest.mark.parametrize("command", [["explore", *FEW], ["analyse", "small-64"], ["figures", "--model", "small-64"], ["synthesize", "--size", "32"]], ids=lambda c: c[0])
+@pytest.mark.parametrize(
+    "command", [["explore", *FEW], ["analyse", "small-64"], ["figures", "--model", "small-64"], ["synthesize", "--size", "32"]], ids=lambda c: c[0]
+)
 def test_commands_refuse_a_seed_out_of_range(command: list[str], seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     pytest.importorskip("skia")

@@ -7,7 +7,9 @@ A user's mistake ends with one sentence and exit code 2; Ctrl-C with 130. What a
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
 import re
 import sys
 import time
@@ -42,8 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = parser.parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a pipe of Windows takes few letters, and names may hold any
     try:
-        return int(chosen.run(chosen) or 0)
+        code = int(chosen.run(chosen) or 0)
+        sys.stdout.flush()
+        return code
     except WashiError as error:
         print(f"washi-latent: {error}", file=sys.stderr)
         return 2
@@ -53,9 +59,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         print("washi-latent: there is not enough memory: ask for fewer or smaller textures", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever reads has enough
+        _drop_output()
         return 0
+    except OSError as error:
+        _drop_output()
+        said = f"{error.filename} can't be used" if error.filename else "what it says could not be written"
+        print(f"washi-latent: {said}, {error.strerror or error}: choose another place, or make room", file=sys.stderr)
+        return 2
+
+
+def _drop_output() -> None:
+    """Python writes what is left when it ends, and would fail once more."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def script() -> None:
@@ -248,7 +265,7 @@ def _run_models(arguments: argparse.Namespace) -> int:
                 problem = str(error)
         rows.append({"name": name, "problem": problem, **(_facts(bundle) if isinstance(bundle, ModelInfo) else {})})
     if arguments.json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        print(json.dumps(rows, indent=1))
     for row in rows if not arguments.json else []:
         print(f"{row['name']}: {row['problem'] or row['title'] + ', ' + row['shape'] + ', ' + row['license']}")
     if not rows:
@@ -303,7 +320,7 @@ def _run_explore(arguments: argparse.Namespace) -> int:
 
 def _search(arguments: argparse.Namespace) -> Search:
     from .core.search import Search, SearchSettings, default_settings
-    from .core.seeds import check_seed
+    from .core.ranges import check_seed
     from .core.sessions import read_session
     from .core.sphere import concentration_for_angle
 
@@ -412,11 +429,11 @@ def _remove_older(folder: Path, naming: str, first: int, ours: Callable[[Path], 
 def _load(arguments: argparse.Namespace, *sessions: Session) -> TextureModel:
     """The model that was asked for, or that of sessions, which fit no other."""
     from .core.models import DEFAULT_MODEL, load_model
+    from .core.ranges import check_threads
 
-    if arguments.threads is not None and arguments.threads < 1:
-        raise WashiError(f"{arguments.threads} threads were asked for: choose 1 or more")
     name = sessions[0].model if sessions else DEFAULT_MODEL
-    model = load_model(arguments.model or name, arguments.backend, threads=arguments.threads)
+    check_threads(arguments.threads)
+    model = load_model(name if arguments.model is None else arguments.model, arguments.backend, threads=arguments.threads)
     if sessions and model.info.name != name:
         raise WashiError(f"the session was made with the model {name}, not with {model.info.name}: leave --model out, or give that one")
     if any(session.generator not in (None, _generator(model.info)) for session in sessions):
@@ -599,7 +616,7 @@ def _duration(seconds: float) -> str:
 
 def _run_synthesize(arguments: argparse.Namespace) -> int:
     from .core.images import contact_sheet, write_png
-    from .core.seeds import check_seed
+    from .core.ranges import check_seed
 
     try:
         from .training.washi import KINDS, TITLES, synthesize
@@ -654,8 +671,10 @@ def _run_train(arguments: argparse.Namespace) -> int:
 
 def _run_analyse(arguments: argparse.Namespace) -> int:
     _need_matplotlib("the report")
+    from .core.ranges import check_threads
     from .report import write_report
 
+    check_threads(arguments.threads)
     print(write_report(arguments.model, arguments.out, arguments.seed, _bar("analyse"), arguments.threads))
     return 0
 

@@ -14,7 +14,7 @@ from .core.images import make_folder, rgb, write_atomically
 from .core.models import load_model
 from .core.representatives import Representatives, choose_representatives
 from .core.search import Search, SearchSettings, compared
-from .core.seeds import check_seed
+from .core.ranges import check_seed
 from .core.sequence import TextureSequence, interpolate
 from .core.similarity import mssim_matrix, ssim_vectors
 from .core.sphere import angle_for_concentration, angles_between, sample_directions, sample_sphere

@@ -16,7 +16,7 @@ from .core.images import contact_sheet, font, make_folder, resize, rgb, square, 
 from .core.light import lit
 from .core.models import load_model
 from .core.progress import Progress, ignore, part
-from .core.seeds import check_seed
+from .core.ranges import check_seed
 from .core.sphere import sample_directions
 
 if TYPE_CHECKING:

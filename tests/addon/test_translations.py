@@ -155,7 +155,7 @@ BESIDE_THE_PANEL = {
 """The engine's sentences that the panel can't bring about: its properties have ranges, and it writes no OpenEXR, trains nothing, draws no
 figures, has no PyTorch. They are for the command line and for callers of the package."""
 
-COMMAND_LINE = {"export", "items", "kinds", "locks", "naming", "networks", "recipe", "recipe_reading", "seeds", "sessions", "sheet_network", "toml_lines"}
+COMMAND_LINE = {"export", "items", "kinds", "locks", "naming", "networks", "ranges", "recipe", "recipe_reading", "sessions", "sheet_network", "toml_lines"}
 """Modules of the engine that the panel never calls."""
 
 

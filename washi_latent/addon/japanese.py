@@ -350,6 +350,8 @@ REASONS = {
     "its channels are not 1 to 16 names": "チャンネルが 1 から 16 個の名前になっていない",
     "its name is not lower-case letters, digits, dots, dashes and underscores": "名前に英小文字、数字、ドット、ハイフン、下線以外の文字がある",
     "its scale is not a number of millimetres": "スケールがミリメートルの数ではない",
+    "it is absurdly large": "大きすぎます",
+    "its facts on training or evaluation are no tables": "学習や評価の記述が表になっていません",
     "its size multiple is out of range": "サイズの倍数が範囲外",
     "its size {0} is not two numbers from 8 to {1}, nor 'any'": "サイズ {0} が 8 から {1} の 2 つの数でも any でもない",
     "it lists no files": "ファイルの一覧がない",

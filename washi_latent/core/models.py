@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import lzma
 import math
 import os
 import re
@@ -30,7 +31,7 @@ from .errors import WashiError
 from .fields import FIELD_NAMES, SMALLEST_SHEET, draw_fields
 from .images import cannot_write
 from .progress import Progress, ignore, part
-from .seeds import check_seed
+from .ranges import check_seed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,9 +48,10 @@ MODELS_VARIABLE = "WASHI_LATENT_MODELS"
 DEFAULT_MODEL = "washi-sheet"
 
 _MAX_DESCRIPTION = 1 << 20
-_MAX_FILE = 512 << 20
+_MAX_FILE, _MAX_FILES, _MAX_BUNDLE = 512 << 20, 64, 2 << 30
 _MAX_DIM, _MAX_CHANNELS, _MAX_EDGE = 2048, 16, 8192
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_NAME = re.compile(r"(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$))[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9_-])?")
+"""Names that are folders on every system: Windows keeps some words for devices, and drops a dot at the end."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _EXTERNAL_TENSOR = b"\x0a\x08location"  # how an ONNX file says that a tensor lies in another file
 
@@ -171,6 +173,8 @@ class TextureModel:
     def _finite(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> Array:
         made = self._render(latents, height, width, seed, progress)
         progress(1.0)
+        if made.shape != (len(latents), height, width, len(self.info.channels)):
+            raise _broken(self.info.folder, f"its network gives {made.shape[1:]} where its description says {(height, width, len(self.info.channels))}")
         if not np.isfinite(made).all():
             raise WashiError(f"the model {self.info.name} gave values that are not numbers: it is broken, use another")
         return made
@@ -267,7 +271,8 @@ def find_bundles(extra: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Mode
     found: dict[str, ModelInfo | WashiError] = {}
     for folder in model_folders(extra):
         try:
-            bundles = sorted(p.parent for p in folder.glob(f"*/{DESCRIPTION}"))
+            # What is hidden is a bundle in the making, or what was left of one.
+            bundles = sorted(p.parent for p in folder.glob(f"*/{DESCRIPTION}") if not p.parent.name.startswith("."))
         except OSError:
             continue
         for bundle in bundles:
@@ -348,14 +353,22 @@ def locate(name_or_path: str | os.PathLike[str], extra: Iterable[str | os.PathLi
     text = os.fspath(name_or_path)
     if not text:
         raise WashiError("no model was named: give a name or the path of a bundle's folder")
-    if (Path(text) / DESCRIPTION).is_file():
+    if is_bundle(Path(text)):
         return Path(text)
     if _NAME.fullmatch(text):
         for folder in model_folders(extra):
-            if (folder / text / DESCRIPTION).is_file():
+            if is_bundle(folder / text):
                 return folder / text
     known = ", ".join(sorted(find_bundles(extra))) or "none"
     raise WashiError(f"there is no model {text!r}: choose one of those that are here ({known}), or give the path of a bundle's folder")
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder holds a bundle's description; of what no system takes for a path, it doesn't."""
+    try:
+        return (folder / DESCRIPTION).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 # Reading and checking
@@ -400,6 +413,9 @@ def _parse(path: Path, value: dict[str, Any]) -> ModelInfo:
     scale: Any = value.get("millimetres_per_pixel")
     if scale is not None and not (isinstance(scale, int | float) and 0 < scale < 1000):
         raise _broken(path, "its scale is not a number of millimetres")
+    training, evaluation = value.get("training") or {}, value.get("evaluation") or {}
+    if not isinstance(training, dict) or not isinstance(evaluation, dict):
+        raise _broken(path, "its facts on training or evaluation are no tables")
     multiple: Any = value.get("size_multiple", 1)
     if not isinstance(multiple, int) or not 1 <= multiple <= 1024:
         raise _broken(path, "its size multiple is out of range")
@@ -417,8 +433,8 @@ def _parse(path: Path, value: dict[str, Any]) -> ModelInfo:
         millimetres_per_pixel=None if scale is None else float(scale),
         files=_parse_files(path, value.get("files")),
         folder=path,
-        training=value.get("training") or {},
-        evaluation=value.get("evaluation") or {},
+        training=training,
+        evaluation=evaluation,
     )
 
 
@@ -442,6 +458,8 @@ def _parse_files(path: Path, files: Any) -> dict[str, tuple[str, int]]:
         if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest) or type(size) is not int or not 0 < size <= _MAX_FILE:
             raise _broken(path, f"it gives no sane size and checksum for {name}")
         result[name] = (digest, size)
+    if len(result) > _MAX_FILES or sum(size for _, size in result.values()) > _MAX_BUNDLE:
+        raise _broken(path, "it is absurdly large")
     return result
 
 
@@ -716,7 +734,9 @@ def _take_from_zip(path: Path, temporary: Path, progress: Progress) -> None:
                 raise _broken(path, f"it holds {len(found)} files model.json at its top or in a folder there, where one is wanted")
             prefix = found[0].removesuffix(DESCRIPTION)
             _take(path, temporary, lambda name: archive.open(prefix + name), progress)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+    except WashiError:
+        raise
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise _broken(path, "it is neither a bundle's folder nor a zip file that can be read") from error
 
 

@@ -16,10 +16,10 @@ import numpy as np
 
 from .errors import WashiError
 from .maps import FORMATS, MAPS, Format
-from .models import DEFAULT_MODEL, ModelInfo, locate, verify
+from .models import DEFAULT_MODEL, ModelInfo, is_bundle, locate, verify
 from .naming import check_names, check_pattern, slug
 from .recipe import Draw, Given, Grid, Interpolation, Library, Points, Recipe, Reference, Seeds, name_parts
-from .seeds import MAX_SEED
+from .ranges import MAX_SEED
 from .sequence import MAX_COUNT, PATHS, SPACINGS, Spacing
 from .sequence import Path as Way
 from .sessions import Session, place_of, read_session
@@ -225,7 +225,7 @@ def _models(head: _Table, folder: Path, extra: Iterable[str | os.PathLike[str]])
             head.wrong("models", f"holds {name!r}: give names or folders")
             continue
         beside = folder / name
-        bundle = str(beside) if (beside / "model.json").is_file() else name
+        bundle = str(beside) if is_bundle(beside) else name
         info = head.notes.trying((*head.path, "models"), partial(_bundle, bundle, extra))
         if info is not None and info.name in found:
             head.wrong("models", f"lists {info.name} twice: list it once")

@@ -24,7 +24,7 @@ from .models import ModelInfo
 from .preference import PREVIEW_EDGE, Comparison, FeatureSpace, Seen, most_useful, survey, wishes
 from .progress import Progress, ignore, part
 from .representatives import METHODS, Method, Representatives, choose_representatives, distinct
-from .seeds import check_seed
+from .ranges import check_seed
 from .similarity import mssim_matrix
 from .sphere import MAX_CONCENTRATION, sample_directions, sample_sphere
 from .texture_features import GROUPS, texture_features
@@ -739,14 +739,7 @@ def _check_tree(state: SearchState) -> None:
     dims = {len(n.center) for n in state.nodes} | {len(n.direction) for n in state.nodes} | {len(f.latent) for f in state.favourites}
     ordered = all((-1 if i == 0 else 0) <= n.parent < max(i, 1) and (i > 0 or n.parent == -1) for i, n in enumerate(state.nodes))
     trail = len(state.trail) == count and all(-1 <= t < count and (t < 0 or state.nodes[t].parent == i) for i, t in enumerate(state.trail))
-    if not (
-        count
-        and ordered
-        and trail
-        and 0 <= state.current < count
-        and len(dims) == 1
-        and all(n.draw >= 0 for n in state.nodes)
-    ):
+    if not (count and ordered and trail and 0 <= state.current < count and len(dims) == 1 and all(n.draw >= 0 for n in state.nodes)):
         raise WashiError("this is not a saved search: its steps contradict one another")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import WashiError
 from ..core.models import check_name, check_replaceable
-from ..core.seeds import check_seed
+from ..core.ranges import check_seed, check_threads
 
 if TYPE_CHECKING:
     from ..core.models import ModelInfo
@@ -77,8 +77,7 @@ class TrainOptions:
         if self.iterations < 1 or (self.minutes is not None and not self.minutes > 0):
             raise WashiError("training needs at least one iteration and a time above 0 minutes: give larger numbers")
         check_seed(self.seed)
-        if self.threads is not None and self.threads < 1:
-            raise WashiError(f"{self.threads} threads were asked for: choose 1 or more")
+        check_threads(self.threads)
         if self.sheets < 10 or self.patches_per_sheet < 1 or self.patches < 64:
             raise WashiError("that is too little to learn from: give at least 10 sheets, one patch a sheet and 64 patches")
         if self.millimetres_per_pixel is not None:
