@@ -160,7 +160,7 @@ def test_a_full_disk_below_what_is_printed_is_said() -> None:
     with open("/dev/full", "w") as full:
         done = run(["models"], stdout=full)
     assert done.returncode == 2
-    assert done.stderr == "washi-latent: what it says could not be written, No space left on device: choose another place, or make room\n"
+    assert done.stderr == "washi-latent: what it says can't be read or written, No space left on device: choose another place, or make room\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
@@ -186,4 +186,10 @@ def test_what_the_system_refuses_is_said_in_a_sentence(tmp_path: Path, monkeypat
         raise OSError(5, "Input/output error", str(tmp_path / "disk"))
 
     monkeypatch.setattr("washi_latent.core.models.find_bundles", broken)
-    assert f"{tmp_path / 'disk'} can't be used, Input/output error" in refused(["models"], capsys)
+    assert f"{tmp_path / 'disk'} can't be read or written, Input/output error" in refused(["models"], capsys)
+
+
+def test_figures_of_a_model_that_makes_one_texture_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    of_size(tmp_path / "flat", 32, 32, scale=0.0)
+    assert "too few different textures" in refused(["figures", "--model", str(tmp_path / "flat"), "--out", str(tmp_path / "out")], capsys)

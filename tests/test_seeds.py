@@ -12,8 +12,8 @@ import pytest
 
 from washi_latent.cli import main
 from washi_latent.core import Search, SearchState, TextureModel, WashiError
-from washi_latent.core.recipe_reading import RecipeError, read_recipe
 from washi_latent.core.ranges import MAX_SEED, check_seed
+from washi_latent.core.recipe_reading import RecipeError, read_recipe
 
 pytestmark = pytest.mark.usefixtures("models_folder")
 

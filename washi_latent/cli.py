@@ -49,24 +49,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = int(chosen.run(chosen) or 0)
         sys.stdout.flush()
-        return code
-    except WashiError as error:
-        print(f"washi-latent: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("washi-latent: stopped; what was finished is kept", file=sys.stderr)
         return 130
-    except MemoryError:
-        print("washi-latent: there is not enough memory: ask for fewer or smaller textures", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # whoever reads has enough
         _drop_output()
         return 0
-    except OSError as error:
-        _drop_output()
-        said = f"{error.filename} can't be used" if error.filename else "what it says could not be written"
-        print(f"washi-latent: {said}, {error.strerror or error}: choose another place, or make room", file=sys.stderr)
+    except (WashiError, MemoryError, OSError) as error:
+        print(f"washi-latent: {_sentence(error)}", file=sys.stderr)
         return 2
+    return code
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory: ask for fewer or smaller textures"
+    if isinstance(error, OSError):
+        if error.filename is None:  # printing, as a rule
+            _drop_output()
+        return f"{error.filename or 'what it says'} can't be read or written, {error.strerror or error}: choose another place, or make room"
+    return str(error)
 
 
 def _drop_output() -> None:
@@ -319,8 +321,8 @@ def _run_explore(arguments: argparse.Namespace) -> int:
 
 
 def _search(arguments: argparse.Namespace) -> Search:
-    from .core.search import Search, SearchSettings, default_settings
     from .core.ranges import check_seed
+    from .core.search import Search, SearchSettings, default_settings
     from .core.sessions import read_session
     from .core.sphere import concentration_for_angle
 

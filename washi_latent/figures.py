@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from .core.errors import WashiError
 from .core.images import make_folder, rgb, write_atomically
 from .core.models import load_model
+from .core.ranges import check_seed
 from .core.representatives import Representatives, choose_representatives
 from .core.search import Search, SearchSettings, compared
-from .core.ranges import check_seed
 from .core.sequence import TextureSequence, interpolate
 from .core.similarity import mssim_matrix, ssim_vectors
 from .core.sphere import angle_for_concentration, angles_between, sample_directions, sample_sphere
@@ -157,13 +157,19 @@ def _search(model: TextureModel, seed: int) -> tuple[Candidates, Candidates, Can
     paper = {"method": "paper", "shell": False, "representatives": CLUSTERS}
     start = SearchSettings(radius=7.0, concentration=0.0, **paper)  # type: ignore[arg-type]
     search = Search(model, seed=seed, settings=start, settings_after=SearchSettings(radius=7.0, concentration=100.0, **paper))  # type: ignore[arg-type]
-    first = search.sample()
+    first = _several(search.sample(), 4, model)
     # The paper searches "around the picked one": from the first centre, along the direction of the pick.
     pick = _pick(first)
     search.pick(pick, SearchSettings(radius=7.0, concentration=100.0, **paper))  # type: ignore[arg-type]
-    around = search.sample()
+    around = _several(search.sample(), 2, model)
     search.pick(_pick(around), SearchSettings(radius=1.0, concentration=1.0, **paper))  # type: ignore[arg-type]
     return first, around, search.sample()
+
+
+def _several(candidates: Candidates, count: int, model: TextureModel) -> Candidates:
+    if len(candidates.representatives.indices) < count:
+        raise WashiError(f"the model {model.info.name} makes too few different textures for the paper's figures: choose another")
+    return candidates
 
 
 def _pick(candidates: Candidates) -> int:

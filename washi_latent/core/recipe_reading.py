@@ -18,8 +18,8 @@ from .errors import WashiError
 from .maps import FORMATS, MAPS, Format
 from .models import DEFAULT_MODEL, ModelInfo, is_bundle, locate, verify
 from .naming import check_names, check_pattern, slug
-from .recipe import Draw, Given, Grid, Interpolation, Library, Points, Recipe, Reference, Seeds, name_parts
 from .ranges import MAX_SEED
+from .recipe import Draw, Given, Grid, Interpolation, Library, Points, Recipe, Reference, Seeds, name_parts
 from .sequence import MAX_COUNT, PATHS, SPACINGS, Spacing
 from .sequence import Path as Way
 from .sessions import Session, place_of, read_session

@@ -23,8 +23,8 @@ from .images import resize, rgb, square
 from .models import ModelInfo
 from .preference import PREVIEW_EDGE, Comparison, FeatureSpace, Seen, most_useful, survey, wishes
 from .progress import Progress, ignore, part
-from .representatives import METHODS, Method, Representatives, choose_representatives, distinct
 from .ranges import check_seed
+from .representatives import METHODS, Method, Representatives, choose_representatives, distinct
 from .similarity import mssim_matrix
 from .sphere import MAX_CONCENTRATION, sample_directions, sample_sphere
 from .texture_features import GROUPS, texture_features
