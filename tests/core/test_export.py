@@ -103,6 +103,23 @@ def test_a_finished_export_is_left_alone_and_a_damaged_one_mended(tmp_path: Path
     assert check_folder(out, items) == check_folder(out) == []
 
 
+@pytest.mark.parametrize("place", [("id",), ("files", "small-64-seed-2-0_height.png", "bytes"), ("files", "small-64-seed-2-0_height.png"), ("files",)], ids=str)
+@pytest.mark.parametrize("value", [float("nan"), "\ud800", ["x"], None], ids=repr)
+def test_a_sidecar_of_other_values_is_none(place: tuple[str, ...], value: Any, tmp_path: Path, uncut: dict[str, bytes]) -> None:
+    items, out = items_of(tmp_path), tmp_path / "uncut"
+    sidecar = out / "a/small-64-seed-2-0.json"
+    spoiled = inner = json.loads(sidecar.read_text())
+    for part in place[:-1]:
+        inner = inner[part]
+    inner[place[-1]] = value
+    sidecar.write_text(json.dumps(spoiled))
+    assert any("small-64-seed-2-0" in sentence for sentence in check_folder(out))
+    export_module.write_manifest(out)
+    assert "a/small-64-seed-2-0" not in json.loads((out / "manifest.json").read_text())["items"]
+    assert export(items, out).made == 1
+    assert contents(out) == uncut
+
+
 def test_a_file_that_is_cut_short_or_foreign_is_told(tmp_path: Path, uncut: dict[str, bytes]) -> None:
     out = tmp_path / "uncut"
     cut = out / "a/small-64-seed-0-0_height.png"

@@ -44,6 +44,21 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["紙" * 83 + ".png", "n" * 251 + ".png"])
+def test_the_longest_name_that_a_system_takes_is_written(tmp_path: Path, name: str) -> None:
+    assert write_png(tmp_path / name, np.zeros((4, 4))).stat().st_size
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes in folders")
+def test_a_pipe_stays_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(WashiError, match="a device or a pipe"):
+        write_png(tmp_path / "pipe", np.zeros((4, 4)))
+    assert (tmp_path / "pipe").is_fifo()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 @pytest.mark.parametrize("picture", [np.zeros((2, 2, 2)), np.zeros(3), np.zeros((0, 4)), np.full((3, 3), np.nan)])
 def test_what_is_no_picture_is_refused(tmp_path: Path, picture: np.ndarray) -> None:
     with pytest.raises(WashiError):

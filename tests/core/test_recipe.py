@@ -296,6 +296,19 @@ def test_a_checked_pattern_never_leads_out(pattern: str, label: str) -> None:
                 assert ".." not in kind(name).parts
 
 
+@pytest.mark.parametrize(
+    "name", ["manifest", "Manifest", "manifest.json/x", "MANIFEST.JSON/a/b", "CONIN$", "com¹", "lpt3.x", "a/" * 2000 + "x", "/".join(["x" * 100] * 9)]
+)
+def test_names_that_some_system_or_the_list_takes_are_refused(name: str) -> None:
+    assert check_name(name) is not None
+    assert check_pattern(name.replace("{", "{{")) is not None
+
+
+@pytest.mark.parametrize("name", ["manifest/x", "x/manifest", "x/manifest.json/y", "console", "com", "com10"])
+def test_names_like_those_are_accepted(name: str) -> None:
+    assert check_name(name) is None
+
+
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=2, max_size=6))
 def test_names_that_are_accepted_differ_on_every_system(labels: list[str]) -> None:
     items = [{"points": "p", "label": slug(label), "index": 0, "model": "m", "size": "64", "noise_seed": 0} for label in labels]

@@ -311,6 +311,7 @@ ENGINE = {
         "形 {0} の画像は手がかりにできません。縦横とも 16 ピクセル以上の画像を指定してください"
     ),
     "{0} was not written: the map holds values that are not numbers": "{0} は書き込みませんでした。マップに数でない値があります。モデルが壊れています",
+    "{0} is a device or a pipe, which no file may take the place of: choose another name": "{0} はデバイスかパイプで、ファイルに置き換えられません。別の名前を選んでください",
     "{0} was not written: the picture holds values that are not numbers": "{0} は書き込みませんでした。画像に数でない値があります。モデルが壊れています",
     "a texture of shape {0} with channels {1} has no maps: give (H, W, C) and a name for each channel": (
         "形 {0}、チャンネル {1} のテクスチャからはマップを作れません。モデルのチャンネルを確かめてください"

@@ -59,7 +59,9 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], A
     target = Path(path)
     temporary: str | None = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".partial", dir=target.parent)
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            raise WashiError(f"{target} is a device or a pipe, which no file may take the place of: choose another name")
+        handle, temporary = tempfile.mkstemp(prefix=hidden(target), suffix=".partial", dir=target.parent)
         with os.fdopen(handle, "wb") as file:
             write(file)
             file.flush()
@@ -72,6 +74,11 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], A
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
     return target
+
+
+def hidden(target: Path) -> str:
+    """How the name of a file in the making begins: never longer than systems take, whatever letters it is of."""
+    return f".{target.name.encode(errors='ignore')[:80].decode(errors='ignore')}."
 
 
 def cannot_write(path: Path, error: OSError) -> WashiError:

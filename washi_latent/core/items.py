@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ WORK = ".washi-latent"
 
 MANIFEST = "manifest.json"
 _MAX_SIDECAR = 1 << 20
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +229,21 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) and value.get("export_version") == EXPORT_VERSION else None
+    return value if isinstance(value, dict) and value.get("export_version") == EXPORT_VERSION and _is_whole(value) else None
+
+
+def _is_whole(sidecar: Mapping[str, Any]) -> bool:
+    """Whether a sidecar says what a manifest takes from it."""
+    files = sidecar.get("files")
+    return _is_digest(sidecar.get("id")) and isinstance(files, dict) and all(map(_is_listed, files.values()))
+
+
+def _is_listed(facts: Any) -> bool:
+    return isinstance(facts, dict) and type(facts.get("bytes")) is int and _is_digest(facts.get("sha256"))
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def file_list(sidecar: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:

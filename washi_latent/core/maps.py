@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from .errors import WashiError
-from .images import PNG_COMPRESSION, cannot_write, make_folder, rgb, write_atomically, write_png
+from .images import PNG_COMPRESSION, cannot_write, hidden, make_folder, rgb, write_atomically, write_png
 from .progress import Progress, ignore, part
 from .similarity import gray
 
@@ -326,7 +326,7 @@ def _write_exr(path: Path, array: Array, provenance: Mapping[str, Any] | None) -
     half = np.ascontiguousarray(array, np.float16)
     temporary: str | None = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".partial.exr", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=hidden(path), suffix=".partial.exr", dir=path.parent)
         os.close(handle)
         # OpenEXR writes by name only: into a file of ours, then from there as every file.
         OpenEXR.File(header, {"RGB" if half.ndim == 3 else "Y": half}).write(temporary)

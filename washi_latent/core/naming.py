@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 NAME_FIELDS = ("points", "label", "index", "model", "size", "noise_seed", "id")
 _COUNTED = ("index", "noise_seed")
 _FORBIDDEN = re.compile(r'[<>:"\\|?*\x00-\x1f\x7f]')
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 _MAX_PART = 140
 """Bytes of a part of a name: most file systems take 255, and a map's name and a temporary ending follow."""
+_MAX_NAME = 600
+"""Bytes of a whole name: systems take paths of 1,000 to 4,000, and the export's folder stands before it."""
 _SHOWN = 3
 
 
@@ -57,7 +59,12 @@ def check_name(name: str) -> str | None:
             return f'gives {name!r}: some systems refuse such a name, leave out < > : " \\ | ? * and names such as con'
         if len(part.encode()) > _MAX_PART:
             return f"gives {name[:60]!r} and more: choose a shorter one, {_MAX_PART} bytes a part at most"
-    return "gives 'manifest', which is the list's own name: choose another" if name.casefold() == "manifest" else None
+    if len(name.encode()) > _MAX_NAME:
+        return f"gives {name[:60]!r} and more: choose a shorter one, {_MAX_NAME} bytes at most"
+    first, *rest = name.casefold().split("/")
+    if first == ("manifest.json" if rest else "manifest"):
+        return f"gives {name!r}, whose place is the list's own, manifest.json: choose another"
+    return None
 
 
 def check_names(pattern: str, items: Iterable[Mapping[str, str | int]]) -> list[str]:
