@@ -6,15 +6,17 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 
 from washi_latent.core import WashiError
-from washi_latent.training import TrainOptions
+from washi_latent.training import TrainOptions, train
 from washi_latent.training.loop import CHECKPOINT
 from washi_latent.training.pipeline import make_patches, settle
 
@@ -122,3 +124,41 @@ def test_damaged_settings_are_said(photographs: Path, work: Path) -> None:
         (work / "settings.json").write_text(damaged)
         with pytest.raises(WashiError, match="can't be read"):
             begin(photographs, work)
+
+
+@pytest.mark.parametrize("name", ["settings.json", "train.npy", "held_out_kinds.npy", "kinds.json"])
+@pytest.mark.parametrize("content", [b"", b"[", b"1", b"\x93NUMPY\x01\x00"], ids=repr)
+def test_damaged_patches_are_cut_anew(name: str, content: bytes, photographs: Path, work: Path) -> None:
+    begin(photographs, work)
+    before = contents(work / "patches")
+    (work / "patches" / name).write_bytes(content)
+    assert any("cutting patches" in line for line in begin(photographs, work))
+    assert contents(work / "patches") == before
+
+
+def test_photographs_that_can_not_be_used_are_told(photographs: Path, work: Path) -> None:
+    (photographs / "nowhere.png").symlink_to(photographs / "gone.png")
+    (photographs / "folder.png").mkdir()
+    Image.new("RGB", (20, 90)).save(photographs / "narrow.png")
+    (photographs / "damaged.jpg").write_bytes(b"\xff\xd8\xff")
+    said = begin(photographs, work)
+    assert "2 of 5 photographs can't be used: 1 smaller than 64 pixels, 1 unreadable (first: narrow.png)" in said
+    assert photographs_used(work) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"begin_with": "washi-sheet"}, "belongs to a sheet model"),
+        ({"begin_with": "no-such-model", "kind": "sheet"}, "there is no model"),
+        ({"begin_with": "washi-dcgan-64", "kind": "sheet"}, "can't begin with the model washi-dcgan-64"),
+        ({"begin_with": "small-sheet", "kind": "sheet"}, "can't begin with the model small-sheet"),
+        ({"begin_with": "no-such-model", "kind": "sheet", "images": None, "synthetic": True}, "there is no model"),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("both_models")
+def test_what_a_training_can_not_begin_with_is_said_before_anything_is_made(changes: dict[str, Any], said: str, photographs: Path, tmp_path: Path) -> None:
+    with pytest.raises(WashiError, match=said):
+        train(**{"images": photographs, "out": tmp_path / "mine", **changes})
+    assert not list(tmp_path.glob("mine*"))

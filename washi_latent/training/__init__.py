@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import WashiError
-from ..core.models import check_name, check_replaceable
+from ..core.models import check_name, check_replaceable, locate, verify
 from ..core.ranges import check_seed, check_threads
 
 if TYPE_CHECKING:
@@ -78,6 +77,10 @@ class TrainOptions:
             raise WashiError("training needs at least one iteration and a time above 0 minutes: give larger numbers")
         check_seed(self.seed)
         check_threads(self.threads)
+        if self.begin_with is not None:
+            if self.kind != "sheet":
+                raise WashiError("a model to begin with belongs to a sheet model: leave it out, or give kind sheet")
+            weights_of(self.begin_with)
         if self.sheets < 10 or self.patches_per_sheet < 1 or self.patches < 64:
             raise WashiError("that is too little to learn from: give at least 10 sheets, one patch a sheet and 64 patches")
         if self.millimetres_per_pixel is not None:
@@ -89,12 +92,22 @@ class TrainOptions:
                 raise WashiError(f"photographs of {self.millimetres_per_pixel:g} mm a pixel show no fibres: give 0.005 to 0.2 (a scan of 300 dpi has 0.085)")
         out = Path(self.out)
         check_name(out.name)
-        if not re.fullmatch("[a-z0-9][a-z0-9._-]{0,63}", out.name):
-            raise WashiError(f"{out.name!r} can't name a model: use lower-case letters, digits, dots, dashes and underscores")
         check_replaceable(out)
         if self.images is not None and out.resolve().is_relative_to(Path(self.images).resolve()):
             raise WashiError(f"{out} lies among the photographs, where training's own pictures would be taken for some: choose another folder for the model")
         return replace(self, out=out, images=None if self.images is None else Path(self.images), work=Path(self.work or out.with_name(out.name + ".training")))
+
+
+def weights_of(name_or_path: str) -> ModelInfo:
+    """A verified sheet model whose weights a training can begin with.
+
+    Raises:
+        WashiError: no such model, a damaged one, one of another kind or without weights for PyTorch.
+    """
+    info = verify(locate(name_or_path))
+    if info.architecture != "sheet" or "generator.safetensors" not in info.files:
+        raise WashiError(f"a training can't begin with the model {info.name}: give a sheet model that holds generator.safetensors")
+    return info
 
 
 def train(options: TrainOptions | None = None, *, say: Callable[[str], None] | None = None, **changes: Any) -> ModelInfo:

@@ -44,8 +44,8 @@ class Patches:
 
     train: Patches8
     held_out: Patches8
-    train_kinds: NDArray[np.int16]
-    held_out_kinds: NDArray[np.int16]
+    train_kinds: NDArray[np.int32]
+    held_out_kinds: NDArray[np.int32]
     kinds: tuple[str, ...]
 
     def save(self, folder: Path) -> None:
@@ -101,13 +101,15 @@ def simulated_patches(
         cut.append(patches)
         if progress:
             progress(len(cut), sheets)
-    index = np.repeat([kinds.index(name) for name in names], patches_per_sheet).astype(np.int16)
+    index = np.repeat([kinds.index(name) for name in names], patches_per_sheet).astype(np.int32)
     held = np.repeat(np.arange(sheets) % 10 == 9, patches_per_sheet)
     every = np.concatenate(cut)
     return Patches(every[~held], every[held], index[~held], index[held], kinds)
 
 
-def photograph_patches(folder: Path, count: int = 20_000, seed: int = 0, edge: int = PATCH, scale: float | None = None) -> Patches:
+def photograph_patches(
+    folder: Path, count: int = 20_000, seed: int = 0, edge: int = PATCH, scale: float | None = None, say: Callable[[str], None] = lambda _: None
+) -> Patches:
     """Patches of the photographs in a folder: of every tenth one held out, or of each some where there are fewer than ten.
 
     Args:
@@ -116,6 +118,7 @@ def photograph_patches(folder: Path, count: int = 20_000, seed: int = 0, edge: i
         seed: the same arguments give the same patches.
         edge: of a patch, pixels.
         scale: pixels of a photograph to one of a patch; None: from 1 to 2, at random.
+        say: takes a line on photographs that can't be used.
 
     Returns:
         Patches whose kinds are the photographs, in the order of their names.
@@ -127,22 +130,25 @@ def photograph_patches(folder: Path, count: int = 20_000, seed: int = 0, edge: i
     files = _picture_files(folder)
     each = -(-count * 10 // 9 // len(files))
     # One photograph at a time: many large ones would not fit in memory.
-    cut = [np.stack([_cut_photograph(picture, edge, scale, rng) for _ in range(each)]) for picture in _read_pictures(folder, files, round(edge * (scale or 1)))]
-    kind = np.repeat(np.arange(len(cut), dtype=np.int16), each)
+    pictures = _read_pictures(folder, files, round(edge * (scale or 1)), say)
+    cut = [np.stack([_cut_photograph(picture, edge, scale, rng) for _ in range(each)]) for picture in pictures]
+    kind = np.repeat(np.arange(len(cut), dtype=np.int32), each)
     held = kind % 10 == 9 if len(cut) >= 10 else np.tile(np.arange(each) >= each - max(1, each // 10), len(cut))
     every = np.concatenate(cut)
     return Patches(every[~held], every[held], kind[~held], kind[held], tuple(f"photograph {i + 1}" for i in range(len(cut))))
 
 
-def photographs_for(kind: str, folder: Path, count: int, seed: int, millimetres_per_pixel: float | None = None) -> Patches:
+def photographs_for(
+    kind: str, folder: Path, count: int, seed: int, millimetres_per_pixel: float | None = None, say: Callable[[str], None] = lambda _: None
+) -> Patches:
     """Patches as a kind of model learns from them.
 
     A DCGAN's are cut at many scales. A sheet is drawn at one: the photographs' own, or the fields' where theirs is known, so that fibres
     get their true size. Its crops are four times as large, so they are a quarter as many.
     """
     if kind == "dcgan":
-        return photograph_patches(folder, count, seed)
-    return photograph_patches(folder, count // 4, seed, SHEET_PATCH, MILLIMETRES_PER_PIXEL / (millimetres_per_pixel or MILLIMETRES_PER_PIXEL))
+        return photograph_patches(folder, count, seed, say=say)
+    return photograph_patches(folder, count // 4, seed, SHEET_PATCH, MILLIMETRES_PER_PIXEL / (millimetres_per_pixel or MILLIMETRES_PER_PIXEL), say)
 
 
 def fingerprint(folder: Path) -> str:
@@ -168,13 +174,13 @@ def _sheet_patches(kind: str, seed: int, count: int) -> Patches8:
 def _picture_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise WashiError(f"there is no folder {folder}: give the folder that holds your photographs")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
     if not files:
         raise WashiError(f"the folder {folder} holds no pictures: put PNG, JPEG, TIFF or WebP photographs there")
     return files
 
 
-def _read_pictures(folder: Path, files: list[Path], smallest: int) -> Iterator[NDArray[np.float32]]:
+def _read_pictures(folder: Path, files: list[Path], smallest: int, say: Callable[[str], None]) -> Iterator[NDArray[np.float32]]:
     small, broken, good = [], [], 0
     for path in files:
         try:
@@ -187,8 +193,10 @@ def _read_pictures(folder: Path, files: list[Path], smallest: int) -> Iterator[N
             continue
         good += 1
         yield array
+    why = f"{len(small)} smaller than {smallest} pixels, {len(broken)} unreadable (first: {', '.join((small + broken)[:1])})"
+    if good and small + broken:
+        say(f"{len(small + broken)} of {len(files)} photographs can't be used: {why}")
     if good == 0:
-        why = f"{len(small)} smaller than {smallest} pixels, {len(broken)} unreadable (first: {(small + broken)[0]})"
         raise WashiError(f"no picture in {folder} can be used: {why}; add photographs of at least {smallest} x {smallest} pixels")
 
 

@@ -121,7 +121,7 @@ class Samples:
     space: FeatureSpace
     generated: list[NDArray[np.uint8]]
     training: list[NDArray[np.uint8]]
-    training_kinds: list[NDArray[np.int16]]
+    training_kinds: list[NDArray[np.int32]]
     held_out: NDArray[np.uint8]
 
     @classmethod

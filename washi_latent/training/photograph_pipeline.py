@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from ..core.errors import WashiError
 from ..core.fields import MILLIMETRES_PER_PIXEL
 from ..core.images import make_folder
-from ..core.models import ModelInfo, TextureModel, load_model, locate, verify
-from . import TrainOptions
+from ..core.models import ModelInfo, TextureModel, load_model
+from . import TrainOptions, weights_of
 from .card import card_pictures, write_card
 from .data import SHEET_PATCH, Patches
 from .evaluation import evaluate
@@ -50,7 +50,7 @@ def train_on_photographs(options: TrainOptions, say: Say) -> ModelInfo:
 def _start(options: TrainOptions, say: Say) -> dict[str, Tensor]:
     """The weights of the sheet model that was named, or of the shipped one; none where that is not here."""
     try:
-        return load_file(verify(locate(options.begin_with or TEACHER)).folder / "generator.safetensors")
+        return load_file(weights_of(options.begin_with or TEACHER).folder / "generator.safetensors")
     except WashiError:
         if options.begin_with:
             raise

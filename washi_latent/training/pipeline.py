@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +101,13 @@ def make_patches(options: TrainOptions, work: Path, say: Say) -> Patches:
     folder, done = work / "patches", work / "patches" / SETTINGS
     facts = {**data_facts(options), "images": None if options.images is None else str(options.images.resolve()), **_pictures(options)}
     if options.resume and done.exists():
-        before = json.loads(done.read_text(encoding="utf-8"))
-        if {**before, "pictures": None} == {**facts, "pictures": None} and _same_pictures(before, facts):
-            return load_patches(folder)
+        with suppress(OSError, ValueError, TypeError, EOFError):  # a damaged one is cut anew: the same settings give the same patches
+            before = json.loads(done.read_text(encoding="utf-8"))
+            if {**before, "pictures": None} == {**facts, "pictures": None} and _same_pictures(before, facts):
+                return load_patches(folder)
     if options.images is not None:
         say(f"cutting patches from the photographs in {options.images}")
-        patches = photographs_for(options.kind, options.images, options.patches, options.seed, options.millimetres_per_pixel)
+        patches = photographs_for(options.kind, options.images, options.patches, options.seed, options.millimetres_per_pixel, say)
     else:
         every = max(1, options.sheets // 20)
         patches = simulated_patches(

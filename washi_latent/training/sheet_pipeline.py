@@ -12,8 +12,8 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from ..core.images import contact_sheet, make_folder, write_png
-from ..core.models import ModelInfo, load_model, locate, verify
-from . import TrainOptions
+from ..core.models import ModelInfo, load_model
+from . import TrainOptions, weights_of
 from .card import png_bytes
 from .export import export_bundle, sheet_inputs, tile_bytes
 from .kinds import kinds_files
@@ -74,7 +74,7 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
     tile = fibre_tile()
     every = SHEETS // 10
     pairs = make_pairs(tile, sheets=SHEETS, seed=options.seed, progress=lambda n, of: say(f"simulated {n} of {of} sheets") if n % every == 0 else None)
-    begin_with = None if options.begin_with is None else verify(locate(options.begin_with))
+    begin_with = None if options.begin_with is None else weights_of(options.begin_with)
     trainer = SheetTrainer(pairs, options.seed, steps=options.iterations, begin_with=begin_with, free=free_sheets(pairs, options.seed, say))
 
     def draw(_: Trainer, path: Any) -> None:
