@@ -12,7 +12,7 @@ import pytest
 from conftest import description, small_network
 
 from washi_latent.cli import main
-from washi_latent.core import write_bundle
+from washi_latent.core import Search, TextureModel, read_session, write_bundle, write_session
 from washi_latent.core.images import write_png
 
 pytestmark = pytest.mark.usefixtures("both_models")
@@ -118,3 +118,30 @@ def test_a_shorter_search_leaves_no_sheets_of_a_longer_one(tmp_path: Path) -> No
     assert steps() == {"step-01", "step-09-notes.txt"}
     explored(tmp_path, "--from", str(tmp_path / "session.json"))
     assert steps() == {"step-01", "step-02", "step-09-notes.txt"}
+
+
+def test_a_find_is_kept_for_sequences_and_recipes(tmp_path: Path) -> None:
+    session, recipe = tmp_path / "session.json", tmp_path / "recipe.toml"
+    explored(tmp_path, "--model", "small-sheet", "--size", "64", *FEW, "--keep", "moss")
+    assert [f["name"] for f in explored(tmp_path, "--from", str(session), "--pick", "2", "--keep", "苔")["search"]["favourites"]] == ["moss", "苔"]
+    assert main(["sequence", "--from", str(session), "--ends", "moss", "苔", "--count", "3", "--no-plot", "--out", str(tmp_path / "out")]) == 0
+    recipe.write_text('[export]\nmodels = ["small-sheet"]\nsizes = [64]\n[[points]]\nsession = "session.json"\nfavourites = "all"\n')
+    assert main(["export", str(recipe), "--out", str(tmp_path / "textures")]) == 0
+    assert len(json.loads((tmp_path / "textures" / "manifest.json").read_text())["items"]) == 2
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\udcff"])
+def test_a_favourite_without_a_name_is_refused(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explore", "--model", "small-sheet", "--size", "64", *FEW, "--keep", name, "--out", str(tmp_path / "out")]) == 2
+    assert "a favourite needs a name" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_search_of_a_script_is_a_session(tmp_path: Path, model: TextureModel) -> None:
+    search = Search(model, seed=3)
+    search.sample()
+    search.pick(2)
+    search.keep("bark")
+    session = read_session(write_session(tmp_path / "session.json", search))
+    assert (session.state, session.size, session.model) == (search.state, None, "small-64")
+    assert main(["explore", "--from", str(tmp_path / "session.json"), "--steps", "1", "--out", str(tmp_path / "out")]) == 0

@@ -148,6 +148,7 @@ def _explore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--angle", type=float, metavar="DEGREES", help="mean angle to the last step's direction, in place of --concentration")
     parser.add_argument("--concentration", type=float, help="how narrow the light is (kappa)")
     parser.add_argument("--no-shell", action="store_true", help="leave candidates where they fall, as the paper does")
+    parser.add_argument("--keep", metavar="NAME", help="keep the find as a favourite of the session, for sequences and recipes")
     parser.add_argument("--out", default="search", metavar="FOLDER", help="for contact sheets and session.json (default search)")
     parser.add_argument("--json", action="store_true", help="print the session's path and picks as JSON")
 
@@ -295,9 +296,12 @@ def _facts(info: Any) -> dict[str, Any]:
 
 def _run_explore(arguments: argparse.Namespace) -> int:
     from .core.images import make_folder, read_image
+    from .core.sessions import write_session
 
     if not 1 <= arguments.steps <= 1000:
         raise WashiError(f"{arguments.steps} steps were asked for: choose 1 to 1000")
+    if arguments.keep is not None and not arguments.keep.encode(errors="ignore").strip():
+        raise WashiError("a favourite needs a name: give it one")
     search = _search(arguments)
     target = read_image(arguments.toward) if arguments.toward else None
     folder = make_folder(arguments.out)
@@ -310,8 +314,11 @@ def _run_explore(arguments: argparse.Namespace) -> int:
         search.pick(index)
         print(f"step {start + step + 1}: picked texture {index} of {len(candidates.latents)} ({time.perf_counter() - began:.1f} s)", file=sys.stderr)
         _say(candidates.representatives.message)
-        _write_session(folder / "session.json", search)
+        write_session(folder / "session.json", search)
     _write_find(folder, search)
+    if arguments.keep is not None:
+        search.keep(arguments.keep.encode(errors="replace").decode())
+        write_session(folder / "session.json", search)
     _remove_older(folder, r"step-(\d{2,})-(candidates|representatives)\.png", start + arguments.steps + 1)
     if arguments.json:
         print(json.dumps({"session": str(folder / "session.json"), "picked": [search.state.nodes[i].picked for i in search.state.path()[1:]]}))
@@ -402,23 +409,6 @@ def _write_find(folder: Path, search: Search) -> None:
     )
 
 
-def _write_session(path: Path, search: Search) -> None:
-    from .core.images import write_json
-    from .core.sessions import SESSION_VERSION
-
-    model = {"name": search.model.info.name, "generator": _generator(search.model.info)}
-    write_json(
-        path,
-        {
-            "session_version": SESSION_VERSION,
-            "program": f"washi-latent {__version__}",
-            "model": model,
-            "size": search.size,
-            "search": json.loads(search.state.to_json()),
-        },
-    )
-
-
 def _remove_older(folder: Path, naming: str, first: int, ours: Callable[[Path], bool] = lambda _: True) -> None:
     """Remove what an earlier run left that made more: files of a naming whose number is `first` or above."""
     for path in list(folder.iterdir()):
@@ -432,19 +422,16 @@ def _load(arguments: argparse.Namespace, *sessions: Session) -> TextureModel:
     """The model that was asked for, or that of sessions, which fit no other."""
     from .core.models import DEFAULT_MODEL, load_model
     from .core.ranges import check_threads
+    from .core.sessions import generator_of
 
     name = sessions[0].model if sessions else DEFAULT_MODEL
     check_threads(arguments.threads)
     model = load_model(name if arguments.model is None else arguments.model, arguments.backend, threads=arguments.threads)
     if sessions and model.info.name != name:
         raise WashiError(f"the session was made with the model {name}, not with {model.info.name}: leave --model out, or give that one")
-    if any(session.generator not in (None, _generator(model.info)) for session in sessions):
+    if any(session.generator not in (None, generator_of(model.info)) for session in sessions):
         _say(f"the model {name} is not the one that the session was made with, though it has its name: textures look different")
     return model
-
-
-def _generator(info: ModelInfo) -> str | None:
-    return info.files["generator.onnx"][0] if "generator.onnx" in info.files else None
 
 
 def _size(arguments: argparse.Namespace, session: Session | None) -> int | None:

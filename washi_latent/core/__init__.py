@@ -15,6 +15,7 @@ from .progress import Cancelled, Progress
 from .representatives import METHODS, Representatives, choose_representatives, coverage
 from .search import SEARCH_METHODS, Candidates, Favourite, Node, Search, SearchSettings, SearchState, pack_state, rank_by_picture, unpack_state
 from .sequence import PATHS, SPACINGS, SequenceMetrics, TextureSequence, interpolate, slerp
+from .sessions import Session, read_session, write_session
 from .similarity import log_spectrum_features, mssim, mssim_matrix, ssim_vectors
 from .sphere import angle_for_concentration, concentration_for_angle, sample_directions, sample_sphere
 from .texture_features import texture_features
@@ -44,6 +45,7 @@ __all__ = [
     "SearchState",
     "Seen",
     "SequenceMetrics",
+    "Session",
     "TextureModel",
     "TextureSequence",
     "WashiError",
@@ -72,6 +74,7 @@ __all__ = [
     "rank_by_picture",
     "read_image",
     "read_kinds",
+    "read_session",
     "sample_directions",
     "sample_sphere",
     "similarity_plot",
@@ -84,4 +87,5 @@ __all__ = [
     "write_map",
     "write_maps",
     "write_png",
+    "write_session",
 ]

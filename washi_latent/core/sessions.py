@@ -1,4 +1,4 @@
-"""A search that was written to a file: `session.json`, as `washi-latent explore` leaves it."""
+"""A search in a file: `session.json`, as `washi-latent explore` leaves it, for `sequence`, recipes and going on."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
 from .errors import WashiError
-from .search import SearchState, state_from_dict
+from .images import write_json
+from .models import ModelInfo
+from .search import Search, SearchState, state_from_dict
 
 SESSION_VERSION = 1
 
@@ -25,6 +28,30 @@ class Session:
     size: int | None
     model: str
     generator: str | None = None
+
+
+def write_session(path: str | os.PathLike[str], search: Search) -> Path:
+    """Write a search, whole or not at all; `read_session` reads it.
+
+    Raises:
+        WashiError: a place that can't be written.
+    """
+    info = search.model.info
+    return write_json(
+        path,
+        {
+            "session_version": SESSION_VERSION,
+            "program": f"washi-latent {__version__}",
+            "model": {"name": info.name, "generator": generator_of(info)},
+            "size": search.size,
+            "search": json.loads(search.state.to_json()),
+        },
+    )
+
+
+def generator_of(info: ModelInfo) -> str | None:
+    """The checksum of a model's generator, where it has one."""
+    return info.files["generator.onnx"][0] if "generator.onnx" in info.files else None
 
 
 def read_session(path: str | os.PathLike[str]) -> Session:
