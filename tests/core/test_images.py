@@ -66,6 +66,24 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, picture: np.ndarray) -> N
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_reader_of_pictures_does_not_know_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (16, 16)).save(path, "DDS")
+    content = bytearray(path.read_bytes())
+    content[80:84] = b"\x00\x00\x00\x40"  # pixels of a kind that nobody has heard of
+    path.write_bytes(content)
+    with pytest.raises(WashiError, match="can't be read as a picture"):
+        read_image(path)
+    assert read_provenance(path) is None
+
+
+def test_a_picture_of_too_many_pixels_is_called_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("washi_latent.core.images.MAX_PIXELS", 1_000_000)
+    Image.new("L", (1001, 1000)).save(tmp_path / "a.png")
+    with pytest.raises(WashiError, match="has 1001 x 1000 pixels: give a picture of at most 1 megapixels"):
+        read_image(tmp_path / "a.png")
+
+
 def test_bad_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("not a picture")
     Image.new("RGB", (64, 64)).save(tmp_path / "cut.png")

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin
 
 from .errors import WashiError
 from .progress import Progress, ignore, part
@@ -198,7 +198,7 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         with Image.open(path) as picture:
             text = picture.info.get("washi-latent")
         value = json.loads(text) if isinstance(text, str) else None
-    except (OSError, ValueError, UnidentifiedImageError):
+    except Exception:  # noqa: BLE001 - of damaged files, Pillow's readers raise anything; none is one of ours
         return None
     return value if isinstance(value, dict) else None
 
@@ -215,11 +215,13 @@ def read_image(path: str | os.PathLike[str] | BinaryIO) -> Array:
             if picture.width * picture.height > MAX_PIXELS:
                 raise WashiError(f"{name} has {picture.width} x {picture.height} pixels: give a picture of at most {MAX_PIXELS // 1_000_000} megapixels")
             return _values(ImageOps.exif_transpose(picture))
+    except (WashiError, MemoryError):
+        raise
     except FileNotFoundError as error:
         raise WashiError(f"there is no picture {name}: check the path") from error
     except Image.DecompressionBombError as error:
         raise WashiError(f"{name} is too large: give a picture of at most {MAX_PIXELS // 1_000_000} megapixels") from error
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+    except Exception as error:  # of damaged files, Pillow's readers raise anything
         raise WashiError(f"{name} can't be read as a picture: give a PNG, JPEG, TIFF or WebP file") from error
 
 
