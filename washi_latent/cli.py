@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     _analyse(_command(commands, "analyse", _run_analyse, "report what a model can do, with pictures", "washi-latent analyse washi-sheet --out analysis"))
+    _atlas(_command(commands, "atlas", _run_atlas, "measure a model's textures, so that it is searched better", "washi-latent atlas models/my-paper"))
     _figures(_command(commands, "figures", _run_figures, "draw the paper's five figures from a model", "washi-latent figures --out figures"))
     return parser
 
@@ -229,6 +230,10 @@ def _analyse(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default 0)")
     parser.add_argument("--threads", type=int, help="processor threads to use (default all)")
     parser.add_argument("--out", default="analysis", metavar="FOLDER", help="for index.html, its pictures and analysis.json (default analysis)")
+
+
+def _atlas(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a model's name or folder; its bundle is given the atlas")
 
 
 def _figures(parser: argparse.ArgumentParser) -> None:
@@ -665,6 +670,14 @@ def _run_analyse(arguments: argparse.Namespace) -> int:
 
     check_threads(arguments.threads)
     print(write_report(arguments.model, arguments.out, arguments.seed, _bar("analyse"), arguments.threads))
+    return 0
+
+
+def _run_atlas(arguments: argparse.Namespace) -> int:
+    from .core.atlas import ATLAS_FILE, write_atlas
+    from .core.models import locate
+
+    print(write_atlas(locate(arguments.model), progress=_bar("atlas")).folder / ATLAS_FILE)
     return 0
 
 

@@ -1,7 +1,7 @@
 """Latents whose texture looks like a picture: search from a picture instead of from a word.
 
 Nothing is trained for it, so it works with every model. Textures of the model are compared with the picture by features that a
-shift leaves as they are (`texture_features`): first many from everywhere, then rounds of children. Half of the children lie
+shift leaves as they are (`texture_features`): first many from everywhere, those of the model's atlas if it has one, then rounds of children. Half of the children lie
 between the best textures so far, as in an evolution strategy with recombination (Beyer and Schwefel 2002), half where a linear
 model of the textures near by leads (Gauss and Newton's step); all stray less from round to round.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .atlas import atlas_of
 from .errors import WashiError
 from .images import resize, rgb, square
 from .preference import PREVIEW_EDGE, features_of, survey, survey_latents
@@ -21,6 +22,8 @@ from .texture_features import texture_features
 Latents = NDArray[np.float64]
 
 EVERYWHERE, ROUNDS, CHILDREN = 256, 28, 24
+NEAR = 1024
+"""Textures of an atlas that are near enough to be of use."""
 PARENTS = (16, 4)
 """Textures that children come from, in the first round and in the last: many basins at first."""
 STRAY = (0.6, 0.12)
@@ -51,21 +54,29 @@ def find_latents(model: Model, picture: ArrayLike, count: int = 8, progress: Pro
         raise WashiError(f"{count} latents were asked for: choose 1 to {EVERYWHERE}")
     wanted = picture_features(picture, preview_edge(model))
     rng = np.random.default_rng(seed)
-    space = survey(model, noise_seed, part(progress, 0, 0.25))
+    atlas = atlas_of(model)
+    space = atlas.space if atlas else survey(model, noise_seed, part(progress, 0, 0.25))
     target = space.within_reach(space(wanted))
+    begun = 0.0 if atlas and noise_seed == 0 else 0.1 if atlas else 0.5
 
     def coordinates(latents: Latents, first: float, last: float) -> Latents:
         return space(features_of(model, latents, noise_seed, part(progress, first, last)))
 
-    anywhere = rng.standard_normal((EVERYWHERE, model.latent_dim))
-    tried = np.concatenate([survey_latents(model.latent_dim), anywhere])
-    points = np.concatenate([space.points, coordinates(anywhere, 0.25, 0.5)])
+    if atlas:
+        near = np.argsort(np.linalg.norm(space.points - target, axis=1), kind="stable")[: NEAR if noise_seed == 0 else EVERYWHERE]
+        tried = atlas.latents[near]
+        # Of another sheet of each paper the atlas only says where to look.
+        points = space.points[near] if noise_seed == 0 else coordinates(tried, 0, begun)
+    else:
+        anywhere = rng.standard_normal((EVERYWHERE, model.latent_dim))
+        tried = np.concatenate([survey_latents(model.latent_dim), anywhere])
+        points = np.concatenate([space.points, coordinates(anywhere, 0.25, begun)])
+    shares = np.linspace(begun, 1, ROUNDS + 1)
     for turn in range(ROUNDS):
         order = np.argsort(np.linalg.norm(points - target, axis=1), kind="stable")
         children = _children(tried[order], points[order], target, turn / (ROUNDS - 1), model.info.prior_radius, rng)
-        begin = 0.5 + 0.5 * turn / ROUNDS
         tried = np.concatenate([tried, children])
-        points = np.concatenate([points, coordinates(children, begin, begin + 0.5 / ROUNDS)])
+        points = np.concatenate([points, coordinates(children, *shares[turn : turn + 2])])
     progress(1.0)
     return tried[np.argsort(np.linalg.norm(points - target, axis=1), kind="stable")[:count]]
 

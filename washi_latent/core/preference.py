@@ -7,7 +7,7 @@ normal (Laplace). Relevance feedback of this kind is Bayesian image retrieval's 
 2000, PicHunter); here it chooses among textures that a model makes while one looks.
 
 A model's textures are not spread normally: they come in kinds, with room between. So half of what may be in mind is taken from that
-posterior, half from textures of the model itself, those of the survey, each as often as the picks make it likely.
+posterior, half from textures of the model itself, those of its atlas or of the survey, each as often as the picks make it likely.
 
 Shown are the textures that leave the nearest one to what may be in mind as near as possible, on average over these wishes:
 a facility location problem, as covering all candidates is, but it covers wishes instead.
@@ -16,7 +16,7 @@ a facility location problem, as covering all candidates is, but it covers wishes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -48,6 +48,7 @@ REACH = 2.5
 
 _surveys: WeakKeyDictionary[Model, dict[int, FeatureSpace]] = WeakKeyDictionary()
 _NEWTON_STEPS, _LONGEST_STEP = 40, 1.0
+_REMEMBERED = 256
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class FeatureSpace:
     scale: Vectors
     points: Vectors
     covariance: Vectors
+    _told: dict[Comparison, NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, features: ArrayLike) -> FeatureSpace:
@@ -150,15 +152,21 @@ def wishes(space: FeatureSpace, comparisons: Sequence[Comparison], rng: np.rando
     """
     surveyed = round(DRAWS * SURVEYED) if anchor is None else 0
     believed = believe(space, comparisons, anchor).draw(DRAWS - surveyed, rng)
-    weights = likelihoods(space, comparisons, space.points)
+    weights = likelihoods(space, comparisons)
     return np.concatenate([believed, space.points[rng.choice(len(weights), surveyed, p=weights)]])
 
 
-def likelihoods(space: FeatureSpace, comparisons: Sequence[Comparison], points: Vectors) -> Vectors:
-    """(N,) how likely it is that each of some points (N, F), and no other point, is in mind after some comparisons."""
-    logs = np.zeros(len(points))
+def likelihoods(space: FeatureSpace, comparisons: Sequence[Comparison]) -> Vectors:
+    """(N,) how likely it is that each of the space's points, and no other point, is in mind after some comparisons."""
+    logs = np.zeros(len(space.points))
     for comparison in comparisons:
-        logs += _Options.of(space(comparison.options), comparison.chosen, LENIENCE * space.typical).log_likelihood(points)
+        # Steps of one search share all but their last comparison.
+        if (told := space._told.get(comparison)) is None:
+            told = _Options.of(space(comparison.options), comparison.chosen, LENIENCE * space.typical).log_likelihood(space.points).astype(np.float32)
+            if len(space._told) >= _REMEMBERED:
+                space._told.clear()
+            space._told[comparison] = told
+        logs += told
     weights = np.exp(logs - logs.max())
     return weights / weights.sum()
 

@@ -18,10 +18,11 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .atlas import atlas_of
 from .errors import WashiError
 from .images import resize, rgb, square
 from .models import ModelInfo
-from .preference import PREVIEW_EDGE, Comparison, FeatureSpace, Seen, most_useful, survey, wishes
+from .preference import PREVIEW_EDGE, SURVEY_SAMPLES, Comparison, FeatureSpace, Seen, likelihoods, most_useful, survey, wishes
 from .progress import Progress, ignore, part
 from .ranges import check_seed
 from .representatives import METHODS, Method, Representatives, choose_representatives, distinct
@@ -35,6 +36,7 @@ Latents = NDArray[np.float64]
 STATE_VERSION = 1
 
 SearchMethod = Literal["preference"] | Method
+Anywhere = Callable[[int, np.random.Generator], Latents]
 SEARCH_METHODS: tuple[SearchMethod, ...] = ("preference", *METHODS)
 
 COMPARED_EDGE = 64
@@ -79,8 +81,8 @@ class SearchSettings:
             `representatives.METHODS`, by the candidates alone; "paper" is Algorithm 1.
         shell: bring candidates to the prior's shell, where the model was trained; off is the paper's.
         step: how much of the way to the pick is walked: 1 to it, below 1 part of it, above 1 beyond.
-        elsewhere: with the method "preference", the share of samples that come from all of the model, so that no search is stuck;
-            none of them where the light points to a favourite.
+        elsewhere: with the method "preference", the share of samples that come from all of the model, so that no search is stuck:
+            those that the picks make likely, if its bundle holds an atlas; none of them where the light points to a favourite.
         nearest: with the method "preference", candidates lie at all distances from this share of the radius up to it.
     """
 
@@ -317,7 +319,8 @@ class Search:
     def _look_for_preference(self, latents: Latents, rng: np.random.Generator, progress: Progress) -> Candidates:
         """Candidates of which those are shown that are most useful, by what the picks so far tell."""
         state, wanted = self.state, self.state.node.settings.representatives
-        space = survey(self.model, state.noise_seed, part(progress, 0, 0.3))
+        atlas = atlas_of(self.model)
+        space = atlas.space if atlas else survey(self.model, state.noise_seed, part(progress, 0, 0.3))
         # Where the search stands is compared too, once a texture was chosen: it is made with the others.
         stands = state.node.parent >= 0 or any(state.node.center)
         wide = np.concatenate([latents, [state.node.center]]) if stands else latents
@@ -337,7 +340,7 @@ class Search:
         """Coordinates of what may be in mind: anything that the model makes, until a pick or a place to begin at tells."""
         comparisons, landed = self.state.comparisons()
         if not comparisons and not landed:
-            return space.points
+            return space.points[:SURVEY_SAMPLES]
         return wishes(space, comparisons, rng, here if landed else None)
 
     def _features(self, images: Array) -> Array:
@@ -359,7 +362,16 @@ class Search:
         direction = np.asarray(node.direction)
         if (name := node.settings.toward) is not None:
             direction = way(node.center, self.favourite(name))
-        return candidate_latents(np.asarray(node.center), direction, node.settings, rng, self.model.info.prior_radius), rng
+        return candidate_latents(np.asarray(node.center), direction, node.settings, rng, self.model.info.prior_radius, self._likely), rng
+
+    def _likely(self, count: int, rng: np.random.Generator) -> Latents:
+        """Latents (count, dim) from anywhere in the model: of its atlas, if it has one, those that the picks make likely."""
+        atlas = atlas_of(self.model)
+        comparisons, landed = self.state.comparisons()
+        if atlas is None or (landed and not comparisons):
+            return rng.standard_normal((count, self.model.latent_dim))
+        weights = likelihoods(atlas.space, comparisons)
+        return atlas.latents[rng.choice(len(weights), count, p=weights)]
 
     def picture(self, latent: ArrayLike | None = None) -> Array:
         """The texture of a latent, or of where the search stands: (H, W, C)."""
@@ -512,7 +524,9 @@ def default_settings(model: Model) -> tuple[SearchSettings, SearchSettings]:
     return SearchSettings(radius=7.0 * scale, concentration=0.0), SearchSettings(radius=8.0 * scale, concentration=0.0, direction="any")
 
 
-def candidate_latents(center: Latents, direction: Latents, settings: SearchSettings, rng: np.random.Generator, prior_radius: float) -> Latents:
+def candidate_latents(
+    center: Latents, direction: Latents, settings: SearchSettings, rng: np.random.Generator, prior_radius: float, anywhere: Anywhere | None = None
+) -> Latents:
     """Points on the sphere around a centre, brought to the prior's shell where the settings say so.
 
     Args:
@@ -520,6 +534,7 @@ def candidate_latents(center: Latents, direction: Latents, settings: SearchSetti
         settings: radius, concentration, direction, samples, shell; with the method "preference" also `nearest` and `elsewhere`.
         rng: source of randomness.
         prior_radius: norm of the prior's shell.
+        anywhere: draws points from all of the model, where `elsewhere` asks for some; None: from the prior.
 
     Returns:
         (samples, dim) float64.
@@ -528,7 +543,7 @@ def candidate_latents(center: Latents, direction: Latents, settings: SearchSetti
     if settings.direction == "any" or not mean.any():
         mean = rng.standard_normal(len(center))
     if settings.method == "preference":
-        points = _near_and_elsewhere(center, mean, settings, rng)
+        points = _near_and_elsewhere(center, mean, settings, rng, anywhere)
     else:
         points = sample_sphere(center, settings.radius, mean, concentration, settings.samples, rng)
     if settings.shell:
@@ -536,13 +551,14 @@ def candidate_latents(center: Latents, direction: Latents, settings: SearchSetti
     return _single(points)
 
 
-def _near_and_elsewhere(center: Latents, mean: Latents, settings: SearchSettings, rng: np.random.Generator) -> Latents:
+def _near_and_elsewhere(center: Latents, mean: Latents, settings: SearchSettings, rng: np.random.Generator, anywhere: Anywhere | None) -> Latents:
     """Points around the centre at many distances, equally many an octave, and points of the prior."""
     far = 0 if settings.toward else round(settings.samples * settings.elsewhere)
     near = settings.samples - far
     distances = settings.radius * np.exp(rng.uniform(math.log(settings.nearest), 0, near))
     directions = sample_directions(mean, settings.concentration, near, rng)
-    return np.concatenate([center + distances[:, None] * directions, rng.standard_normal((far, len(center)))])
+    further = rng.standard_normal((far, len(center))) if anywhere is None else anywhere(far, rng)
+    return np.concatenate([center + distances[:, None] * directions, further])
 
 
 def way(start: ArrayLike, end: ArrayLike) -> Latents:

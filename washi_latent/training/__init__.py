@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.atlas import write_atlas
 from ..core.errors import WashiError
 from ..core.models import check_name, check_replaceable, locate, verify
 from ..core.ranges import check_seed, check_threads
@@ -38,7 +39,7 @@ class TrainOptions:
         begin_with: a sheet model of the simulation, by name or folder, whose weights to begin with; None: random ones, or for photographs washi-sheet's.
         lessons: pictures of the sheet model that a 64-pixel model of simulated washi begins with; 0: none.
         threads: None: as PyTorch likes.
-        evaluate: fill the card with figures, which takes some minutes.
+        evaluate: fill the card with figures and measure an atlas for searches, which takes some minutes.
         title, license: the bundle's; None: as it learned from.
         save_every, picture_every: seconds between checkpoints, and between pictures of samples beside training patches.
     """
@@ -134,4 +135,9 @@ def train(options: TrainOptions | None = None, *, say: Callable[[str], None] | N
     except ImportError as error:
         raise WashiError(f"training needs {error.name}, which is not installed: pip install 'washi-latent[train]'") from error
     train_kind = train_sheet if chosen.kind == "sheet" else train_dcgan
-    return train_kind(chosen, say or (lambda line: print(line, file=sys.stderr)))
+    tell = say or (lambda line: print(line, file=sys.stderr))
+    info = train_kind(chosen, tell)
+    if not chosen.evaluate:
+        return info
+    tell("measuring its textures, for searches")
+    return write_atlas(info.folder)
