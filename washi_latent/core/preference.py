@@ -48,7 +48,7 @@ REACH = 2.5
 
 _surveys: WeakKeyDictionary[Model, dict[int, FeatureSpace]] = WeakKeyDictionary()
 _NEWTON_STEPS, _LONGEST_STEP = 40, 1.0
-_REMEMBERED = 256
+_REMEMBERED = 512
 
 
 @dataclass(frozen=True)
