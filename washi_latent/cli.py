@@ -39,16 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 a check that found something, 2 a mistake or a failure that is said in one sentence, 130 interrupted.
     """
-    parser = _parser()
-    try:
-        chosen = parser.parse_args(arguments)
-    except SystemExit as stop:
-        return int(stop.code or 0)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a pipe of Windows takes few letters, and names may hold any
     try:
+        chosen = _parser().parse_args(arguments)
         code = int(chosen.run(chosen) or 0)
         sys.stdout.flush()
+    except SystemExit as stop:  # --help, --version, or a mistake that the parser has told
+        return int(stop.code or 0)
     except KeyboardInterrupt:
         print("washi-latent: stopped; what was finished is kept", file=sys.stderr)
         return 130
