@@ -356,8 +356,8 @@ def _search(arguments: argparse.Namespace) -> Search:
     first, after = default_settings(model)
     size, later = _size(arguments, session), changed(after, False)
     if session is None:
-        return Search(model, seed=arguments.seed or 0, settings=changed(first, True), settings_after=later, size=size)
-    search = Search(model, state=session.state, settings_after=later, size=size)
+        return Search(model, seed=arguments.seed or 0, settings=changed(first, True), settings_after=later, size=size, threads=arguments.threads)
+    search = Search(model, state=session.state, settings_after=later, size=size, threads=arguments.threads)
     if given:
         search.adjust(changed(search.state.node.settings, search.state.node.parent < 0))
     return search
@@ -471,6 +471,7 @@ def _run_sequence(arguments: argparse.Namespace) -> int:
         size=size,
         seed=sessions[0].state.noise_seed,
         progress=_bar("sequence"),
+        threads=arguments.threads,
     )
     for i, image in enumerate(sequence.images):
         provenance = {
