@@ -193,3 +193,12 @@ def test_figures_of_a_model_that_makes_one_texture_are_refused(tmp_path: Path, c
     pytest.importorskip("matplotlib")
     of_size(tmp_path / "flat", 32, 32, scale=0.0)
     assert "too few different textures" in refused(["figures", "--model", str(tmp_path / "flat"), "--out", str(tmp_path / "out")], capsys)
+
+
+def test_ctrl_c_is_said_from_the_very_beginning(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stop() -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("washi_latent.cli._parser", stop)
+    assert main(["models"]) == 130
+    assert capsys.readouterr().err == "washi-latent: stopped; what was finished is kept\n"

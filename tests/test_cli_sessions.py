@@ -12,7 +12,7 @@ import pytest
 from conftest import description, small_network
 
 from washi_latent.cli import main
-from washi_latent.core import Search, TextureModel, read_session, write_bundle, write_session
+from washi_latent.core import Search, TextureModel, mssim_matrix, read_session, write_bundle, write_session
 from washi_latent.core.images import write_png
 
 pytestmark = pytest.mark.usefixtures("both_models")
@@ -145,3 +145,21 @@ def test_a_search_of_a_script_is_a_session(tmp_path: Path, model: TextureModel) 
     session = read_session(write_session(tmp_path / "session.json", search))
     assert (session.state, session.size, session.model) == (search.state, None, "small-64")
     assert main(["explore", "--from", str(tmp_path / "session.json"), "--steps", "1", "--out", str(tmp_path / "out")]) == 0
+
+
+def test_all_work_keeps_to_the_threads_that_were_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+
+    def counted(pictures: Any, references: Any = None, threads: int | None = None, progress: Any = None) -> Any:
+        asked.append(threads)
+        return mssim_matrix(pictures, references, threads)
+
+    for module in ("search", "sequence"):
+        monkeypatch.setattr(f"washi_latent.core.{module}.mssim_matrix", counted)
+    few = ["--model", "small-sheet", "--size", "64", "--method", "coverage", *FEW, "--threads", "1"]
+    explored(tmp_path, *few)
+    explored(tmp_path, "--from", str(tmp_path / "session.json"), "--threads", "1")
+    command = ["sequence", "--from", str(tmp_path / "session.json"), "--ends", "0", "end", "--count", "3", "--no-plot"]
+    assert main([*command, "--threads", "1", "--out", str(tmp_path / "out")]) == 0
+    assert len(asked) > 3
+    assert set(asked) == {1}

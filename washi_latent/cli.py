@@ -39,16 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 a check that found something, 2 a mistake or a failure that is said in one sentence, 130 interrupted.
     """
-    parser = _parser()
-    try:
-        chosen = parser.parse_args(arguments)
-    except SystemExit as stop:
-        return int(stop.code or 0)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a pipe of Windows takes few letters, and names may hold any
     try:
+        chosen = _parser().parse_args(arguments)
         code = int(chosen.run(chosen) or 0)
         sys.stdout.flush()
+    except SystemExit as stop:  # --help, --version, or a mistake that the parser has told
+        return int(stop.code or 0)
     except KeyboardInterrupt:
         print("washi-latent: stopped; what was finished is kept", file=sys.stderr)
         return 130
@@ -363,8 +361,8 @@ def _search(arguments: argparse.Namespace) -> Search:
     first, after = default_settings(model)
     size, later = _size(arguments, session), changed(after, False)
     if session is None:
-        return Search(model, seed=arguments.seed or 0, settings=changed(first, True), settings_after=later, size=size)
-    search = Search(model, state=session.state, settings_after=later, size=size)
+        return Search(model, seed=arguments.seed or 0, settings=changed(first, True), settings_after=later, size=size, threads=arguments.threads)
+    search = Search(model, state=session.state, settings_after=later, size=size, threads=arguments.threads)
     if given:
         search.adjust(changed(search.state.node.settings, search.state.node.parent < 0))
     return search
@@ -478,6 +476,7 @@ def _run_sequence(arguments: argparse.Namespace) -> int:
         size=size,
         seed=sessions[0].state.noise_seed,
         progress=_bar("sequence"),
+        threads=arguments.threads,
     )
     for i, image in enumerate(sequence.images):
         provenance = {

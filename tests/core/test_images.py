@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from washi_latent.core import WashiError, contact_sheet, read_image, write_png
-from washi_latent.core.images import read_provenance, resize, write_atomically, write_json
+from washi_latent.core.images import cannot_write, read_provenance, resize, write_atomically, write_json
 
 
 def test_written_pictures_come_back(tmp_path: Path) -> None:
@@ -34,6 +34,13 @@ def test_a_full_disk_is_said_and_the_old_file_stays(tmp_path: Path) -> None:
         write_atomically(target, full)
     assert target.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="Linux's disk that is always full")
+def test_a_disk_that_fills_up_below_an_array_is_called_full() -> None:
+    with open("/dev/full", "wb") as file, pytest.raises(OSError, match="written") as caught:
+        np.zeros(100_000).tofile(file)
+    assert "the disk is full" in str(cannot_write(Path("patches"), caught.value))
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:

@@ -83,7 +83,8 @@ def hidden(target: Path) -> str:
 
 def cannot_write(path: Path, error: OSError) -> WashiError:
     """The sentence for a write that failed."""
-    why = _WHY.get(error.errno or 0, f"{error.strerror or error}: choose another place")
+    cut = error.errno is None and str(error).endswith(" written")  # NumPy's way to say that only a part was
+    why = _WHY.get(errno.ENOSPC if cut else error.errno or 0, f"{error.strerror or error}: choose another place")
     return WashiError(f"{path} could not be written, {why}")
 
 

@@ -67,11 +67,22 @@ def check_name(name: str) -> str | None:
     return None
 
 
+def _telling(pattern: str, key: str, items: Iterable[Mapping[str, str | int]]) -> list[str]:
+    """Fields in braces that tell items of one name apart."""
+    alike = [parts for parts in items if _key(fill(pattern, {**parts, "id": ""})) == key]
+    return [f"{{{f}}}" for f in ("points", "index", "model", "size", "noise_seed") if len({parts[f] for parts in alike}) > 1]
+
+
+def _key(name: str) -> str:
+    """What systems that tell no small from capital letters take a name for."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def check_names(pattern: str, items: Iterable[Mapping[str, str | int]]) -> list[str]:
     """What is wrong with the names that a pattern gives.
 
     Args:
-        pattern: a checked one. items: the fields of each item but "id", which differs between items.
+        pattern: a checked one. items: the fields of each item, to be gone through more than once, but "id", which differs between items.
 
     Returns:
         A few sentences; none: every name is safe, and no two are one, on no system.
@@ -82,10 +93,9 @@ def check_names(pattern: str, items: Iterable[Mapping[str, str | int]]) -> list[
     for parts in items:
         name = fill(pattern, {**parts, "id": "x" * 12})
         problem = check_name(name)
-        key = unicodedata.normalize("NFC", name).casefold()
-        if problem is None and not unique and key in seen:
-            missing = [f"{{{f}}}" for f in ("points", "index", "model", "size", "noise_seed") if "{" + f not in pattern]
-            problem = f"gives two items the name {name!r}: add {' or '.join([*missing, '{id}'])}"
+        key = _key(name)
+        if problem is None and not unique and key in seen and len(wrong) < _SHOWN:
+            problem = f"gives two items the name {name!r}: add {' or '.join([*_telling(pattern, key, items), '{id}'])}"
         if problem is not None and len(wrong) < _SHOWN:
             wrong.append(problem)
         seen.add(key)

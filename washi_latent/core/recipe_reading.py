@@ -7,7 +7,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -208,14 +208,20 @@ def _check_whole(recipe: Recipe, head: _Table) -> None:
     for model in recipe.models:
         if not any(model.name in points.models for points in recipe.points):
             head.wrong("models", f"lists {model.name}, which no table of points is for: leave it out, or add points")
-    for sentence in check_names(recipe.name, _named(recipe)):
+    for sentence in check_names(recipe.name, _Named(recipe)):
         head.wrong("name", sentence)
 
 
-def _named(recipe: Recipe) -> Iterable[dict[str, str | int]]:
-    for points, model, (height, width), seed in recipe.uses():
-        for index, label in enumerate(points.labels):
-            yield name_parts(points.name, label, index, model.name, (height, width), seed)
+class _Named:
+    """What fills the names of a recipe's items, one after the other: a million at once would need much memory."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+
+    def __iter__(self) -> Iterator[dict[str, str | int]]:
+        for points, model, (height, width), seed in self._recipe.uses():
+            for index, label in enumerate(points.labels):
+                yield name_parts(points.name, label, index, model.name, (height, width), seed)
 
 
 def _models(head: _Table, folder: Path, extra: Iterable[str | os.PathLike[str]]) -> tuple[ModelInfo, ...]:
