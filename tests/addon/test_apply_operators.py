@@ -351,3 +351,22 @@ def test_only_the_maps_that_are_shown_are_drawn(explored: Any, tmp_path: Path) -
     bpy.ops.washi.apply()
     drawn = {path.name.split("_", 2)[2].rsplit("_", 1)[0] for path in (tmp_path / "textures").glob("*.png")}
     assert drawn == {"base_color", "height", "roughness", "opacity"}
+
+
+@pytest.mark.parametrize("full", ["the disk", "the folder"])
+def test_what_can_not_be_kept_is_said_before_anything_is_drawn(explored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    plane()
+    explored.store = "FILES"
+    monkeypatch.setattr(jobs, "run", lambda *_: pytest.fail("a job was begun"))
+    if full == "the disk":
+        # Room for the maps once: they are drawn on the disk on which they are kept, too.
+        monkeypatch.setattr("washi_latent.core.sheets.free_bytes", lambda _: 32 * 32 * 4 * 1.5)
+        monkeypatch.setattr("washi_latent.core.sheets.check_folder", lambda _: 1)
+        sentence = "a texture of 32 x 32 pixels needs about 0.0 GB in .*textures and 0.0 GB are free there"
+    else:
+        (tmp_path / "textures").write_text("a file")
+        sentence = "textures could not be written, a part of the path is a file"
+    with pytest.raises(RuntimeError, match=sentence):
+        bpy.ops.washi.apply()
+    assert not bpy.data.materials

@@ -186,6 +186,7 @@ def test_a_disk_without_room_is_said_before_anything_is_drawn(explored: Any, tmp
     both_ends(explored)
     explored.sequence.form, explored.sequence.count = form, 2
     full = tmp_path / "textures" if form == "FILM" else Path(tempfile.gettempdir())
+    monkeypatch.setattr("washi_latent.core.sheets.check_folder", hash)  # each on a disk of its own
     monkeypatch.setattr("washi_latent.core.sheets.free_bytes", lambda folder: 1000 if folder == full else 2**40)
     with pytest.raises(RuntimeError, match=r"4 textures of 32 x 32 pixels need about 0.0 GB in .* and 0.0 GB are free there"):
         bpy.ops.washi.sequence_write()
@@ -461,3 +462,14 @@ def test_a_library_override_takes_a_sequence_into_the_slots_it_has(explored: Any
         chosen.in_slots = in_slots
         assert bpy.ops.washi.sequence_write() == {"FINISHED"}
         assert [slot.material.name[:5] for slot in own.material_slots] == ["Washi"]
+
+
+@pytest.mark.parametrize(("form", "store"), [("FILM", "PACKED"), ("EACH", "FILES"), ("BLEND", "FILES")])
+def test_a_long_japanese_name_fits_every_file(explored: Any, tmp_path: Path, form: str, store: str) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "和紙.blend"))
+    both_ends(explored)
+    explored.store, explored.sequence.form, explored.sequence.count = store, form, 1
+    explored.sequence.material = "雲龍紙と落水紙のあいだ" * 9
+    row(1)
+    assert bpy.ops.washi.sequence_write() == {"FINISHED"}
+    assert all(path.name.startswith("雲龍紙") for path in (tmp_path / "textures").iterdir())

@@ -349,8 +349,9 @@ def textures_folder() -> Path:
 
 
 def file_name(name: str) -> str:
-    """A name that every file system takes."""
-    return re.sub(r"[^\w.-]+", "_", name).strip("._")[:80] or "washi"
+    """A name that every file system takes, with a map's name, a number and a checksum after it: they count bytes, and take 255 at most."""
+    safe = re.sub(r"[^\w.-]+", "_", name).strip("._")
+    return safe.encode()[:120].decode(errors="ignore").rstrip("._") or "washi"
 
 
 def own_images(material: bpy.types.Material) -> set[bpy.types.Image]:

@@ -761,15 +761,34 @@ def check_sequence(asked: Asked, size: int, form: str, maps: int, out: Path, kep
     from ..core.sheets import check_atlas, check_room
 
     count = (asked.count + 1) * (len(asked.points) - 1) + 1
-    height, width = _info(asked.folder).size or (size, size)
+    height, width = _drawn_size(asked.folder, size)
     in_atlas = form in {"BLEND", "VARY"}
     if in_atlas:
         check_atlas(count, height, width)
         # Colours of one byte, side by side and one by one.
         check_memory(count, height, width, count * height * width * 3 * 2)
-    check_room(count, height, width, maps * (2 if in_atlas else 1), out)
-    if kept is not None:
-        check_room(count, height, width, maps, kept)
+    drawn = maps * (2 if in_atlas else 1)
+    check_room(count, height, width, {out: drawn} if kept is None else {out: drawn, kept: maps})
+
+
+def check_sheet(folder: str, size: int, maps: int, out: Path, kept: Path | None) -> None:
+    """Say at once what drawing a texture would come to refuse at its end.
+
+    Args:
+        maps: how many are drawn. out: folder for what is read once. kept: folder for what stays, if it stays there. The rest: as `draw_sheet`.
+
+    Raises:
+        WashiError: no model, more than a disk takes, a folder that can't be written to.
+    """
+    from ..core.sheets import check_room
+
+    height, width = _drawn_size(folder, size)
+    check_room(1, height, width, {out: maps} if kept is None else {out: maps, kept: maps})
+
+
+def _drawn_size(folder: str, size: int) -> tuple[int, int]:
+    """Height and width of a model's texture, where this edge was asked for."""
+    return _info(folder).size or (size, size)
 
 
 def draw_sequence(

@@ -172,7 +172,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     temporary = Path(tempfile.mkdtemp(prefix="washi-latent-"))
 
     def work(progress: engine.Tell) -> engine.Drawn:
-        drawn = engine.draw_sequence(wanted, threads, size, temporary, safe_name(name), form, film, progress, maps)
+        drawn = engine.draw_sequence(wanted, threads, size, temporary, file_name(name), form, film, progress, maps)
         return engine.keep_drawn(drawn, file_name(name), beside)
 
     def before(drawn: engine.Drawn) -> Iterator[None]:
@@ -248,11 +248,6 @@ def _after_undo(_: object) -> None:
     if _picked and not _picked[0].stands():
         _picked[0].undone = True
         jobs.drop("write")
-
-
-def safe_name(name: str) -> str:
-    """A name that every file system takes."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)[:60]
 
 
 def _finisher(objects: list[Reference], washi: Any, paper: Any) -> Callable[[engine.Drawn, str], Any]:

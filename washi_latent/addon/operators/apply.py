@@ -66,12 +66,13 @@ class WASHI_OT_apply(bpy.types.Operator):
         store, size, threads = washi.store, int(washi.size), preferences.threads()
         folder, noise_seed = preferences.model_folder(washi.model), engine.noise_seed(washi.state)
         paper, beside = PaperOptions(**options_of(washi)), files_beside(store)
+        maps = shown_maps(paper)
         try:
             check(objects, into, paper)
+            engine.check_sheet(folder, size, len(maps), Path(tempfile.gettempdir()), beside)
         except WashiError as error:
             return jobs.fail(str(error), self)
         file = file_name(name if into is None else name_of(into))
-        maps = shown_maps(paper)
         temporary = Path(tempfile.mkdtemp(prefix="washi-latent-"))
 
         def work(progress: engine.Tell) -> engine.Sheet:
