@@ -11,9 +11,9 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from washi_latent.addon import engine, session
+from washi_latent.addon import engine, session, strip
 from washi_latent.addon.jobs import jobs
-from washi_latent.core import load_model, write_png
+from washi_latent.core import load_model, surfaces, write_png
 from washi_latent.core.texture_features import texture_features
 
 
@@ -370,3 +370,46 @@ def test_what_can_not_be_kept_is_said_before_anything_is_drawn(explored: Any, tm
     with pytest.raises(RuntimeError, match=sentence):
         bpy.ops.washi.apply()
     assert not bpy.data.materials
+
+
+def test_uv_are_measured_once_an_object_and_before_anything_is_drawn(explored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    explored.coordinates = "UV"
+    things = [unwrapped("A", 1.0), unwrapped("B", 2.0)]
+    select(*things)
+    steps: list[str] = []
+    measure, draw = surfaces.measure, engine.draw_sheet
+    monkeypatch.setattr(surfaces, "measure", lambda *given: steps.append("measured") or measure(*given))
+    monkeypatch.setattr(engine, "draw_sheet", lambda *given: steps.append("drawn") or draw(*given))
+    bpy.ops.washi.apply()
+    assert steps == ["measured", "measured", "drawn"]
+    assert "unwrapped at different scales" in jobs.note
+    assert tiles(things[0]) == pytest.approx(np.sqrt((1 + 4 * 4) / 5) / 0.0032)
+
+
+def test_an_object_whose_uv_have_no_area_takes_the_scale_of_the_others(explored: Any) -> None:
+    explored.coordinates = "UV"
+    flat, thing = unwrapped("Flat", 1.0), unwrapped("Thing", 2.0)
+    for loop in flat.data.uv_layers[0].uv:
+        loop.vector = (0, 0)
+    select(flat, thing)
+    assert bpy.ops.washi.apply() == {"FINISHED"}
+    assert tiles(flat) == tiles(thing) == pytest.approx(2 / 0.0032)
+    select(flat)
+    with pytest.raises(RuntimeError, match="the UV map has no area: unwrap"):
+        bpy.ops.washi.apply()
+
+
+@pytest.mark.parametrize("write", ["apply", "sequence_write"])
+def test_an_object_that_is_edited_shows_the_uv_as_they_are_now(explored: Any, write: str) -> None:
+    explored.coordinates = "UV"
+    bpy.ops.washi.pick(index=3)
+    strip.from_last_step(bpy.context.scene)
+    explored.sequence.count = 1
+    thing = unwrapped("Thing", 1.0)
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.transform.resize(value=(3, 3, 3))
+    assert getattr(bpy.ops.washi, write)() == {"FINISHED"}
+    assert thing.mode == "EDIT"
+    assert tiles(thing) == pytest.approx(3 / 0.0032)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert tiles(thing) == pytest.approx(3 / 0.0032)

@@ -51,7 +51,7 @@ class WASHI_OT_apply(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Draw the maps in a job; then the material, in one undo step."""
         from ...core.errors import WashiError
-        from ..apply import apply_sheet, check, drop_ahead, file_name, files_beside, pack_ahead
+        from ..apply import Lengths, apply_sheet, check, drop_ahead, file_name, files_beside, measured, pack_ahead
         from ..materials import PaperOptions, shown_maps
 
         scene, washi = context.scene, context.scene.washi
@@ -68,19 +68,21 @@ class WASHI_OT_apply(bpy.types.Operator):
         paper, beside = PaperOptions(**options_of(washi)), files_beside(store)
         maps = shown_maps(paper)
         try:
-            check(objects, into, paper)
+            surfaces = check(objects, into, paper)
             engine.check_sheet(folder, size, len(maps), Path(tempfile.gettempdir()), beside)
         except WashiError as error:
             return jobs.fail(str(error), self)
         file = file_name(name if into is None else name_of(into))
         temporary = Path(tempfile.mkdtemp(prefix="washi-latent-"))
 
-        def work(progress: engine.Tell) -> engine.Sheet:
+        def work(progress: engine.Tell) -> tuple[engine.Sheet, Lengths]:
+            lengths = measured(surfaces)
             sheet = engine.draw_sheet(folder, threads, latent, size, noise_seed, temporary, file, progress, maps)
-            return engine.keep_files([sheet], [file], beside)[0]
+            return engine.keep_files([sheet], [file], beside)[0], lengths
 
-        def done(sheet: engine.Sheet) -> None:
-            applied = apply_sheet(sheet, name, objects, into, paper, store)
+        def done(result: tuple[engine.Sheet, Lengths]) -> None:
+            sheet, lengths = result
+            applied = apply_sheet(sheet, name, objects, into, paper, store, known=lengths)
             jobs.note = applied.note or sentence(MESSAGE("Material {name} is ready"), name=applied.material)
             session.push(MESSAGE("Apply"))
 
@@ -88,7 +90,7 @@ class WASHI_OT_apply(bpy.types.Operator):
             drop_ahead()
             shutil.rmtree(temporary, ignore_errors=True)
 
-        return jobs.run(Job(MESSAGE("Drawing the texture"), work, done, ended=ended, before=lambda sheet: pack_ahead([sheet.files], paper, store)), self)
+        return jobs.run(Job(MESSAGE("Drawing the texture"), work, done, ended=ended, before=lambda result: pack_ahead([result[0].files], paper, store)), self)
 
 
 def _target(context: bpy.types.Context) -> tuple[Reference | None, str]:
