@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -360,7 +361,26 @@ def test_redo_while_a_picks_sequence_is_drawn_keeps_the_pick(explored: Any, wait
     assert moved(name)
 
 
-ACTS = {"others": lambda: bpy.ops.washi.others(), "write": lambda: bpy.ops.washi.sequence_write(), "a key": jobs_module.acting}  # noqa: PLW0108 - operators come later
+ACTS: dict[str, Callable[[], Any]] = {  # operators come later
+    "others": lambda: bpy.ops.washi.others(),
+    "write": lambda: bpy.ops.washi.sequence_write(),
+    "a key": jobs_module.acting,
+    "an end": lambda: bpy.ops.washi.sequence_from(end="A"),
+    "swap": lambda: bpy.ops.washi.sequence_swap(),
+    "remove": lambda: bpy.ops.washi.sequence_remove(),
+    "model": lambda: bpy.ops.washi.choose_model(name="small-64"),
+    "sliders": lambda: bpy.ops.washi.reset_directions(),
+    "apply": lambda: bpy.ops.washi.apply(),
+    "asset": lambda: bpy.ops.washi.mark_asset(catalogue=""),
+    "find": lambda: bpy.ops.washi.find_picture(image="wanted"),
+}
+
+
+def marked_before(name: str) -> None:
+    """Give an object a material of ours by hand."""
+    material = bpy.data.materials.new("Ours")
+    material["washi_latent"] = "{}"
+    bpy.data.objects[name].data.materials.append(material)
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -369,10 +389,14 @@ def test_what_is_done_while_a_picks_sequence_is_drawn_is_a_step_of_its_own(
 ) -> None:
     pushed: list[str] = []
     monkeypatch.setattr(session, "push", pushed.append)
-    picked_after_a_move(explored)
+    _, name = picked_after_a_move(explored)
     assert pushed == []
+    if act == "asset":
+        marked_before(name)
+    bpy.data.images.new("wanted", 32, 32)
     ACTS[act]()
-    assert pushed == ["Pick"]
+    assert pushed[0] == "Pick"
+    del pushed[1 : 1 + (act in {"apply", "asset", "find"})]
     assert land(waiting[-1]) is None
     assert pushed == ["Pick", "Write Sequence"]
 

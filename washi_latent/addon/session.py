@@ -248,6 +248,7 @@ def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], s
     def done(packed: str) -> None:
         there = bpy.data.scenes.get(name)
         if there is not None and there.washi.state == before:
+            acting()
             write(there, packed)
             push(message)
             look_soon(there)

@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 
 from .. import engine, preferences, session
-from ..jobs import Job, jobs
+from ..jobs import Job, acting, jobs
 from ..references import Reference, name_of, reference
 from ..translations import MESSAGE, sentence
 
@@ -81,6 +81,7 @@ class WASHI_OT_apply(bpy.types.Operator):
             return engine.keep_files([sheet], [file], beside)[0], lengths
 
         def done(result: tuple[engine.Sheet, Lengths]) -> None:
+            acting()
             sheet, lengths = result
             applied = apply_sheet(sheet, name, objects, into, paper, store, known=lengths)
             jobs.note = applied.note or sentence(MESSAGE("Material {name} is ready"), name=applied.material)
@@ -129,6 +130,7 @@ class WASHI_OT_continue_from_material(_OfMaterial, bpy.types.Operator):
             return jobs.fail(str(error), self)
         if not preferences.model_folder(made["model"]):
             return jobs.fail(MESSAGE("The model that made this material is not here: add it first"), self)
+        acting()
         session.choose_model(context.scene, made["model"])
         return session.begin(context.scene, self, MESSAGE("Continue from This Material"), latent=made["latent"], noise_seed=made["seed"])
 
@@ -155,6 +157,7 @@ class WASHI_OT_mark_asset(_OfMaterial, bpy.types.Operator):
             return None if picture is None else engine.preview(picture)
 
         def done(preview: bytes | None) -> None:
+            acting()
             marked = mark_asset(wanted, catalogue, preview)
             jobs.note = marked.note or sentence(MESSAGE("{name} is an asset now"), name=marked.material)
             session.push(MESSAGE("Mark as Asset"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 
 from .. import engine, preferences, session
-from ..jobs import Job, jobs
+from ..jobs import Job, acting, jobs
 from ..translations import MESSAGE
 
 
@@ -24,6 +24,7 @@ class WASHI_OT_choose_model(bpy.types.Operator):
         """Put this search aside, take up the other."""
         if not preferences.model_folder(self.name):
             return jobs.fail(MESSAGE("There is no such model here: add it, or choose another"), self)
+        acting()
         session.choose_model(context.scene, self.name)
         return {"FINISHED"}
 
@@ -52,6 +53,7 @@ class WASHI_OT_add_model(bpy.types.Operator):
             engine.forget_models()
             there = bpy.data.scenes.get(name)
             if there is not None:
+                acting()
                 session.choose_model(there, added)
                 session.push(MESSAGE("Add Model"))
 

@@ -7,7 +7,7 @@ import struct
 import bpy
 
 from .. import session, strip
-from ..jobs import jobs
+from ..jobs import acting, jobs
 from ..translations import MESSAGE
 
 ENDS = (
@@ -71,6 +71,7 @@ class WASHI_OT_sequence_from(_InSearch, bpy.types.Operator):
         return self._set(context, made["latent"])
 
     def _set(self, context: bpy.types.Context, latent: list[float] | tuple[float, ...]) -> set[str]:
+        acting()
         strip.set_point(context.scene, self.end, struct.pack(f"<{len(latent)}d", *latent))
         session.thumbnails_soon(context.scene)
         return {"FINISHED"}
@@ -87,6 +88,7 @@ class WASHI_OT_sequence_remove(_InSearch, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Remove it."""
+        acting()
         between = context.scene.washi.sequence.between
         if self.index < len(between):
             between.remove(self.index)
@@ -102,6 +104,7 @@ class WASHI_OT_sequence_swap(_InSearch, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """A becomes B, and key points change their order."""
+        acting()
         washi = context.scene.washi
         washi.sequence_start, washi.sequence_end = washi.sequence_end, washi.sequence_start
         points = [point.latent for point in washi.sequence.between][::-1]
