@@ -54,6 +54,47 @@ def test_undo_and_redo_follow_step_by_step(washi: Any) -> None:
     assert session.look(bpy.context.scene).key == stands().key
 
 
+def test_in_edit_mode_undo_and_redo_follow_step_by_step_too(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    bpy.ops.mesh.primitive_plane_add(size=1)
+    bpy.ops.ed.undo_push(message="Add")
+    name = bpy.context.object.name
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.ed.undo_push(message="Edit Mode")
+
+    def cut() -> None:
+        bpy.ops.mesh.subdivide()
+        bpy.ops.ed.undo_push(message="Subdivide")
+
+    def seen() -> tuple[str, str, int, str, list[str]]:
+        thing = bpy.data.objects[name]
+        thing.update_from_editmode()
+        settings = bpy.context.scene.washi
+        return settings.state, settings.sequence_start, len(thing.data.polygons), thing.mode, [one.name for one in bpy.data.materials]
+
+    acts = (
+        cut,
+        lambda: gesture("pick", index=2),
+        cut,
+        lambda: gesture("others"),
+        lambda: gesture("keep", name="Moss"),
+        lambda: gesture("sequence_from", end="A"),
+        lambda: bpy.ops.washi.apply(),
+        lambda: gesture("pick", index=5),
+        cut,
+    )
+    states = [seen()]
+    for act in acts:
+        act()
+        states.append(seen())
+    for state in states[-2::-1]:
+        bpy.ops.ed.undo()
+        assert seen() == state
+    for state in states[1:]:
+        bpy.ops.ed.redo()
+        assert seen() == state
+
+
 def test_a_saved_search_comes_back_with_the_same_pictures(washi: Any, tmp_path: Path) -> None:
     bpy.ops.washi.explore()
     bpy.ops.washi.keep(index=1, name="苔")

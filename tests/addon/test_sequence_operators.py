@@ -332,6 +332,39 @@ def test_undo_while_a_picks_sequence_is_drawn_takes_back_the_pick_and_nothing_mo
     assert not bpy.data.materials
 
 
+def test_undo_in_edit_mode_while_a_picks_sequence_is_drawn_takes_back_the_pick_and_nothing_more(explored: Any, waiting: list[Any]) -> None:
+    explored.sequence.as_you_go, explored.sequence.count = True, 1
+    thing = row(1)[0]
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.ed.undo_push(message="Edit Mode")
+    bpy.ops.mesh.subdivide()
+    bpy.ops.ed.undo_push(message="Subdivide")
+    before, name = explored.state, thing.name
+
+    def seen() -> tuple[bool, int, int]:
+        edited = bpy.data.objects[name]
+        edited.update_from_editmode()
+        return bpy.context.scene.washi.state == before, len(edited.data.polygons), len(bpy.data.materials)
+
+    bpy.ops.washi.pick(index=3)
+    bpy.ops.ed.undo()
+    assert seen() == (True, 4, 0)
+    land(waiting[0])
+    assert seen() == (True, 4, 0)
+    bpy.ops.ed.redo()
+    assert seen() == (False, 4, 0)
+    bpy.ops.washi.pick(index=5)
+    land(waiting[1])
+    assert seen() == (False, 4, 3)
+    bpy.ops.ed.undo()
+    assert seen() == (False, 4, 0)
+    assert stands().current == 1
+    bpy.ops.ed.redo()
+    assert seen() == (False, 4, 3)
+    assert stands().current == 2
+
+
 def test_undo_further_back_while_a_picks_sequence_is_drawn(explored: Any, waiting: list[Any]) -> None:
     _, name = picked_after_a_move(explored)
     bpy.ops.ed.undo()

@@ -71,6 +71,7 @@ def given_up(scene: bpy.types.Scene) -> bool:
 
 def write(scene: bpy.types.Scene, packed: str) -> None:
     """Keep a search in the scene, with the lists and settings that mirror it."""
+    changing()
     washi, before = scene.washi, place(scene)
     washi.state = packed
     redraw()
@@ -86,6 +87,16 @@ def write(scene: bpy.types.Scene, packed: str) -> None:
     for row, name in zip(washi.favourites, stands.favourites, strict=True):
         _mirror(row, name=name)
     _mirror_settings(washi, stands)
+
+
+def changing() -> None:
+    """The scene changes: in Edit Mode see to it that the next undo step holds that.
+
+    Steps of Edit Mode hold what is edited; undo brings back the rest of the file from the last step that held all of it, and with it
+    an older search. A datablock that came or went since has Blender keep all of the file with the next step.
+    """
+    if bpy.context.mode.startswith("EDIT"):
+        bpy.data.texts.remove(bpy.data.texts.new("Washi"))
 
 
 def reset_directions(scene: bpy.types.Scene) -> None:

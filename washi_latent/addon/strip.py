@@ -69,6 +69,7 @@ def strip(scene: bpy.types.Scene) -> engine.Strip | None:
 
 def set_point(scene: bpy.types.Scene, end: str, latent: bytes) -> None:
     """Make a packed latent of the scene's model an end, "A" or "B", or one more key point, "BETWEEN"; points of another model go."""
+    session.changing()
     washi = scene.washi
     if washi.sequence_model not in ("", washi.model):
         washi.sequence.between.clear()

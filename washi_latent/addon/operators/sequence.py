@@ -89,6 +89,7 @@ class WASHI_OT_sequence_remove(_InSearch, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Remove it."""
         acting()
+        session.changing()
         between = context.scene.washi.sequence.between
         if self.index < len(between):
             between.remove(self.index)
@@ -105,6 +106,7 @@ class WASHI_OT_sequence_swap(_InSearch, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """A becomes B, and key points change their order."""
         acting()
+        session.changing()
         washi = context.scene.washi
         washi.sequence_start, washi.sequence_end = washi.sequence_end, washi.sequence_start
         points = [point.latent for point in washi.sequence.between][::-1]
