@@ -413,3 +413,53 @@ def test_an_object_that_is_edited_shows_the_uv_as_they_are_now(explored: Any, wr
     assert tiles(thing) == pytest.approx(3 / 0.0032)
     bpy.ops.object.mode_set(mode="OBJECT")
     assert tiles(thing) == pytest.approx(3 / 0.0032)
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Jobs, which a window would run in a thread: `land` runs one."""
+    found: list[Any] = []
+    monkeypatch.setattr(jobs, "run", lambda job, operator=None: found.append(job) or {"FINISHED"})
+    return found
+
+
+def land(job: Any) -> str | None:
+    job._run()
+    return job.finish()
+
+
+def test_what_is_renamed_meanwhile_gets_its_texture_and_nothing_else_does(explored: Any, waiting: list[Any]) -> None:
+    thing, other = unwrapped("Lamp", 1.0), unwrapped("Door", 1.0)
+    select(thing)
+    bpy.ops.washi.apply()
+    thing.name, other.name = "Shade", "Lamp"
+    assert land(waiting.pop()) is None
+    assert thing.active_material is not None
+    assert other.active_material is None
+    material = thing.active_material
+    explored.target_slot = "ACTIVE"
+    bpy.ops.washi.apply(index=2)
+    bpy.ops.washi.mark_asset(catalogue="")
+    material.name = "Shoji"
+    bpy.data.materials.new("Washi 0")
+    for job in waiting:
+        assert land(job) is None
+    assert made(material)["latent"] == list(engine.unpacked(session.look(bpy.context.scene).latents[2]))
+    assert [one.name for one in bpy.data.materials if one.asset_data] == ["Shoji"]
+
+
+def test_an_object_that_is_gone_leaves_its_name_to_others(explored: Any, waiting: list[Any]) -> None:
+    thing = unwrapped("Lamp", 1.0)
+    select(thing)
+    bpy.ops.washi.apply()
+    bpy.data.objects.remove(thing)
+    other = unwrapped("Lamp", 1.0)
+    assert "none of the selected objects" in (land(waiting[0]) or "")
+    assert other.active_material is None
+
+
+def test_a_scene_that_is_renamed_meanwhile_has_its_search(washi: Any, waiting: list[Any]) -> None:
+    bpy.ops.washi.explore()
+    bpy.context.scene.name = "Hall"
+    assert land(waiting[0]) is None
+    assert bpy.context.scene.washi.state

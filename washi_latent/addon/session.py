@@ -13,6 +13,7 @@ import bpy
 
 from . import engine, preferences, previews
 from .jobs import Job, acting, jobs, redraw
+from .references import found, reference
 from .translations import MESSAGE
 
 if TYPE_CHECKING:
@@ -254,10 +255,10 @@ def find(scene: bpy.types.Scene, picture: str | bytes | engine.Pixels, operator:
 
 def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], str], message: str, operator: bpy.types.Operator | None) -> set[str]:
     """Compute a search in a job, and keep it in one undo step unless something else was done meanwhile."""
-    name, before = scene.name, scene.washi.state
+    here, before = reference(scene), scene.washi.state
 
     def done(packed: str) -> None:
-        there = bpy.data.scenes.get(name)
+        there = found(bpy.data.scenes, here)
         if there is not None and there.washi.state == before:
             acting()
             write(there, packed)
@@ -284,15 +285,15 @@ def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None
     stands = place(scene)
     if stands is None or engine.kept_look(stands.key) is not None:
         return thumbnails_soon(scene)
-    packed, folder, threads, key, name = scene.washi.state, preferences.model_folder(stands.model), preferences.threads(), stands.key, scene.name
+    packed, folder, threads, key, here = scene.washi.state, preferences.model_folder(stands.model), preferences.threads(), stands.key, reference(scene)
     _given_up.add(key)  # until it is done
 
     def work(progress: engine.Tell) -> engine.Look:
         return engine.look(packed, folder, threads, progress)
 
-    def done(found: engine.Look) -> None:
-        _given_up.discard(found.key)
-        there = bpy.data.scenes.get(name)
+    def done(seen: engine.Look) -> None:
+        _given_up.discard(seen.key)
+        there = found(bpy.data.scenes, here)
         if there is not None:
             thumbnails_soon(there)
 

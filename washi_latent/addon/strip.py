@@ -27,18 +27,18 @@ class _Picked:
     """A pick whose sequence is being written.
 
     Attributes:
-        scene: its name. node: index and latent of where it led.
+        scene: that of the search. node: index and latent of where it led.
         owed: its undo step waits for the sequence, to be one with it. undone: it was taken back, so that nothing is written.
     """
 
-    scene: str
+    scene: Reference
     node: tuple[int, bytes]
     owed: bool = True
     undone: bool = False
 
     def stands(self) -> bool:
         """Whether the search still holds it."""
-        scene = bpy.data.scenes.get(self.scene)
+        scene = found(bpy.data.scenes, self.scene)
         place = session.place(scene) if scene is not None else None
         index, latent = self.node
         return place is not None and place.centers[index : index + 1] == (latent,)
@@ -208,7 +208,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
             _picked.clear()
 
     stands = session.place(scene)
-    picked = _Picked(scene.name, (stands.current, stands.here)) if with_pick and stands is not None else None
+    picked = _Picked(reference(scene), (stands.current, stands.here)) if with_pick and stands is not None else None
     if picked is not None:
         _picked.append(picked)
     return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, "write", ended, before), operator)

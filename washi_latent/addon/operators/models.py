@@ -8,6 +8,7 @@ import bpy
 
 from .. import engine, preferences, session
 from ..jobs import Job, acting, jobs
+from ..references import found, reference
 from ..translations import MESSAGE
 
 
@@ -46,12 +47,12 @@ class WASHI_OT_add_model(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Check it, copy it, choose it."""
-        path, folder, name = bpy.path.abspath(self.filepath), preferences.user_folder(), context.scene.name
+        path, folder, here = bpy.path.abspath(self.filepath), preferences.user_folder(), reference(context.scene)
 
         def done(added: str) -> None:
             preferences.refresh_models()
             engine.forget_models()
-            there = bpy.data.scenes.get(name)
+            there = found(bpy.data.scenes, here)
             if there is not None:
                 acting()
                 session.choose_model(there, added)
