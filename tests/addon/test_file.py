@@ -79,7 +79,7 @@ def test_in_edit_mode_undo_and_redo_follow_step_by_step_too(washi: Any) -> None:
         lambda: gesture("others"),
         lambda: gesture("keep", name="Moss"),
         lambda: gesture("sequence_from", end="A"),
-        lambda: bpy.ops.washi.apply(),
+        bpy.ops.washi.apply,
         lambda: gesture("pick", index=5),
         cut,
     )

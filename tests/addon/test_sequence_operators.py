@@ -394,16 +394,16 @@ def test_redo_while_a_picks_sequence_is_drawn_keeps_the_pick(explored: Any, wait
     assert moved(name)
 
 
-ACTS: dict[str, Callable[[], Any]] = {  # operators come later
-    "others": lambda: bpy.ops.washi.others(),
-    "write": lambda: bpy.ops.washi.sequence_write(),
+ACTS: dict[str, Callable[[], Any]] = {
+    "others": bpy.ops.washi.others,
+    "write": bpy.ops.washi.sequence_write,
     "a key": jobs_module.acting,
     "an end": lambda: bpy.ops.washi.sequence_from(end="A"),
-    "swap": lambda: bpy.ops.washi.sequence_swap(),
-    "remove": lambda: bpy.ops.washi.sequence_remove(),
+    "swap": bpy.ops.washi.sequence_swap,
+    "remove": bpy.ops.washi.sequence_remove,
     "model": lambda: bpy.ops.washi.choose_model(name="small-64"),
-    "sliders": lambda: bpy.ops.washi.reset_directions(),
-    "apply": lambda: bpy.ops.washi.apply(),
+    "sliders": bpy.ops.washi.reset_directions,
+    "apply": bpy.ops.washi.apply,
     "asset": lambda: bpy.ops.washi.mark_asset(catalogue=""),
     "find": lambda: bpy.ops.washi.find_picture(image="wanted"),
 }
