@@ -66,6 +66,16 @@ def test_the_strip_is_what_the_core_interpolates(explored: Any, models_folder: P
     assert found.plot.shape == (512, 512, 4)
 
 
+def test_the_strips_of_two_scenes_in_two_windows_are_both_kept(explored: Any) -> None:
+    both_ends(explored)
+    explored.sequence.count = 1
+    first, second = bpy.context.scene, bpy.context.scene.copy()
+    second.washi.sequence.count = 2
+    for scene in (first, second):
+        strip.show(scene)
+    assert [len(strip.strip(scene).latents) for scene in (first, second)] == [3, 4]
+
+
 def test_key_points_lie_between_and_turn_around(explored: Any) -> None:
     both_ends(explored)
     bpy.ops.washi.keep(index=7, name="Bark")
@@ -470,9 +480,8 @@ def test_ends_of_another_model_of_as_many_numbers_are_not_this_ones(explored: An
     preferences.refresh_models()
     both_ends(explored)
     scene = bpy.context.scene
-    ends, pictures = session.points(scene), session.small_pictures(scene, stands())
-    previews.keep_only(pictures, "small-64", 0)
-    previews.small.update({latent: np.zeros((8, 8, 4), np.uint8) for latent in pictures})
+    ends, pictures = session.points(scene), session.small_pictures(scene)
+    previews.small.update({one: np.zeros((8, 8, 4), np.uint8) for one in pictures})
     bpy.ops.washi.choose_model(name="small-other")
     bpy.ops.washi.explore()
     assert strip.asked(scene) is None

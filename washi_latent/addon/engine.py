@@ -447,10 +447,15 @@ def look(packed: str, folder: str, threads: int, progress: Progress) -> Look:
         tuple(row.astype("<f8").tobytes() for row in found.latents),
         found.seen,
     )
-    while _kept and sum(one.pictures.nbytes for one in _kept.values()) + result.pictures.nbytes > _KEPT_BYTES:
-        del _kept[next(iter(_kept))]
-    _kept[stands.key] = result
+    _keep(_kept, stands.key, result)
     return result
+
+
+def _keep(kept: dict[Any, Any], key: Any, result: Any) -> None:
+    """Keep what was drawn, and let the oldest go where that is much: never the last one, which another window may show."""
+    while len(kept) > 1 and sum(one.pictures.nbytes for one in kept.values()) + result.pictures.nbytes > _KEPT_BYTES:
+        del kept[next(iter(kept))]
+    kept[key] = result
 
 
 def thumbnails(packed: str, folder: str, threads: int, latents: Sequence[bytes], progress: Progress, edge: int = THUMBNAIL) -> dict[bytes, Bytes]:
@@ -703,8 +708,7 @@ def sequence(asked: Asked, threads: int, progress: Progress) -> Strip:
     plot = _for_blender([similarity_plot(found, PLOT)])[0]
     ratios = metrics.reference_step_ratio, metrics.neighbour_step_ratio
     strip = Strip(latents, _shown(found.images, loaded, EDGE, part(progress, 0.97, 1)), found.status, plot, *ratios, found.message)
-    _strips.clear()
-    _strips[asked] = strip
+    _keep(_strips, asked, strip)
     return strip
 
 

@@ -305,7 +305,7 @@ def look_when_drawn(scene: bpy.types.Scene) -> None:
     stands = place(scene)
     if stands is None or jobs.current is not None or stands.key in _given_up or bpy.app.background:
         return
-    drawn = previews.are_of(stands.model, engine.noise_seed(scene.washi.state)) and all(one in previews.small for one in small_pictures(scene, stands))
+    drawn = all(one in previews.small for one in small_pictures(scene))
     if drawn and engine.kept_look(stands.key) is not None:
         return
     global _drawn  # noqa: PLW0603 - a timer takes no arguments
@@ -320,10 +320,20 @@ def _look_now() -> None:
         look_soon(scene)
 
 
-def small_pictures(scene: bpy.types.Scene, stands: engine.Place) -> list[bytes]:
-    """Packed latents of which panels show small pictures, each once."""
-    ends = points(scene)
-    return list(dict.fromkeys((*stands.centers, *stands.kept, *(engine.from_text(one) for one in ends if one))))
+def small(scene: bpy.types.Scene, latent: bytes) -> previews.Small:
+    """What a small picture of a packed latent shows in a scene with a search."""
+    stands = place(scene)
+    return (stands.model, engine.noise_seed(scene.washi.state), latent) if stands else ("", 0, latent)
+
+
+def small_pictures(scene: bpy.types.Scene) -> list[previews.Small]:
+    """Of what panels show small pictures, each once."""
+    stands = place(scene)
+    if stands is None:
+        return []
+    latents = (*stands.centers, *stands.kept, *(engine.from_text(one) for one in points(scene) if one))
+    of = stands.model, engine.noise_seed(scene.washi.state)
+    return [(*of, latent) for latent in dict.fromkeys(latents)]
 
 
 def points(scene: bpy.types.Scene) -> tuple[str, ...]:
@@ -339,21 +349,18 @@ def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
     stands = place(scene)
     if stands is None:
         return {"FINISHED"}
-    wanted = small_pictures(scene, stands)
-    previews.keep_only(wanted, stands.model, engine.noise_seed(scene.washi.state))
-    missing = [latent for latent in wanted if latent not in previews.small]
+    # What another window shows of another scene stays: its panels would draw it anew, and take these away for it.
+    previews.keep_only({one for other in bpy.data.scenes for one in small_pictures(other)})
+    missing = [one for one in small_pictures(scene) if one not in previews.small]
     if not missing or bpy.app.background:
         return {"FINISHED"}
     packed, folder, threads = scene.washi.state, preferences.model_folder(stands.model), preferences.threads()
 
-    of = stands.model, engine.noise_seed(packed)
-
     def work(progress: engine.Tell) -> dict[bytes, Any]:
-        return engine.thumbnails(packed, folder, threads, missing, progress)
+        return engine.thumbnails(packed, folder, threads, [latent for *_, latent in missing], progress)
 
     def done(drawn: dict[bytes, Any]) -> None:
-        if previews.are_of(*of):
-            previews.small.update(drawn)
+        previews.small.update({one: drawn[one[2]] for one in missing})
 
     return jobs.run(Job(MESSAGE("Drawing the history"), work, done, "thumbnails"))
 
