@@ -463,3 +463,19 @@ def test_a_scene_that_is_renamed_meanwhile_has_its_search(washi: Any, waiting: l
     bpy.context.scene.name = "Hall"
     assert land(waiting[0]) is None
     assert bpy.context.scene.washi.state
+
+
+@pytest.mark.parametrize("write", ["apply", "sequence_write"])
+def test_the_scale_is_that_of_the_scene_in_which_it_was_asked_for(explored: Any, waiting: list[Any], write: str) -> None:
+    bpy.ops.washi.pick(index=3)
+    strip.from_last_step(bpy.context.scene)
+    explored.sequence.count = 1
+    thing = unwrapped("Lamp", 1.0)
+    select(thing)
+    bpy.context.scene.unit_settings.scale_length = 0.001
+    waiting.clear()
+    getattr(bpy.ops.washi, write)()
+    other = bpy.data.scenes.new("Other")
+    with bpy.context.temp_override(scene=other):
+        assert land(waiting[0]) is None
+    assert tiles(thing) == pytest.approx(1 / 3.2)

@@ -126,7 +126,7 @@ def keep_unused(materials: Iterable[bpy.types.Material]) -> str:
 def fill(material: bpy.types.Material, sheet: Sheet, options: PaperOptions, scale: tuple[float, float, float], images: Mapping[str, bpy.types.Image]) -> None:
     """Replace a material's content by a texture; pictures of ours that nobody uses any more go."""
     before = own_images(material)
-    build(material, options, scale, units_per_metre(), lambda add, vector: _sockets(add, vector, images, options))
+    build(material, options, scale, metre(options), lambda add, vector: _sockets(add, vector, images, options))
     remember(material, {**sheet.provenance, "tile_mm": sheet.tile_mm, "tiles_per_unit": list(scale)})
     take_over(material, before, images)
 
@@ -179,10 +179,15 @@ def assign(thing: bpy.types.Object, material: bpy.types.Material, new_slot: bool
 # Scale
 
 
-def units_per_metre() -> float:
-    """How many Blender units a metre is, as the scene's units say."""
-    units = bpy.context.scene.unit_settings
+def units_per_metre(scene: bpy.types.Scene) -> float:
+    """How many Blender units a metre is, as a scene's units say."""
+    units = scene.unit_settings
     return 1.0 if units.system == "NONE" else 1.0 / units.scale_length
+
+
+def metre(options: PaperOptions) -> float:
+    """How many Blender units a metre is."""
+    return units_per_metre(bpy.context.scene) if options.metre is None else options.metre
 
 
 def tiles_per_unit(tile_mm: float, parts: Sequence[Measured], options: PaperOptions) -> tuple[float, float, float]:
@@ -196,7 +201,7 @@ def tiles_per_unit(tile_mm: float, parts: Sequence[Measured], options: PaperOpti
     """
     if not (math.isfinite(tile_mm) and tile_mm > 0):
         raise refused(f"a tile of {tile_mm} mm makes no sense: generate the texture again")
-    tile = tile_mm / 1000 * units_per_metre()
+    tile = tile_mm / 1000 * metre(options)
     if options.coordinates == "OBJECT":
         return (1 / tile, 1 / tile, 1 / tile)
     if not parts:

@@ -215,7 +215,11 @@ class Gallery:
 
     def _stop(self, stop: Stop, edge: int) -> gpu.types.GPUTexture | None:
         found = strip.strip(bpy.context.scene)
-        pixels = found.pictures[found.latents.index(stop.latent)] if found and stop.latent in found.latents else previews.small.get(session.small(bpy.context.scene, stop.latent))
+        pixels = (
+            found.pictures[found.latents.index(stop.latent)]
+            if found and stop.latent in found.latents
+            else previews.small.get(session.small(bpy.context.scene, stop.latent))
+        )
         return None if pixels is None else self._kept(("stop", stop.latent, edge), lambda: gallery_engine.enlarged(pixels, edge))
 
     def _kept(self, key: tuple[Any, ...], make: Callable[[], Any]) -> gpu.types.GPUTexture:

@@ -25,13 +25,13 @@ from .apply import (
     discard_images,
     fill,
     load_maps,
+    metre,
     own_images,
     possible_store,
     remember,
     surfaces,
     take_over,
     tiles_per_unit,
-    units_per_metre,
     uv_measured,
 )
 from .materials import Nodes, PaperOptions, build, group, group_socket, image_node, refused
@@ -548,7 +548,7 @@ def _one(
     """The sequence's one material, made anew and given to the objects."""
     material = _member(name, name)
     before = own_images(material)
-    build(material, options, scale, units_per_metre(), maps, keep=POSITION if form == "BLEND_VALUE" else "")
+    build(material, options, scale, metre(options), maps, keep=POSITION if form == "BLEND_VALUE" else "")
     facts = {**sheets[0].provenance, "tile_mm": sheets[0].tile_mm}
     remember(material, {**facts, "sequence": {"form": form, "latents": [sheet.provenance.get("latent") for sheet in sheets]}})
     take_over(material, before, images)

@@ -19,11 +19,14 @@ MADE_BY = "washi_latent"
 
 def options_of(washi: "bpy.types.PropertyGroup") -> "dict[str, object]":
     """The scene's settings as `materials.PaperOptions` takes them."""
+    from ..apply import units_per_metre
+
     return {
         "coordinates": washi.coordinates,
         "relief": "BUMP" if washi.coordinates == "OBJECT" and washi.relief == "NORMAL" else washi.relief,
         "relief_strength": washi.relief_strength,
         "translucency": washi.translucency,
+        "metre": units_per_metre(washi.id_data),  # another window may look at another scene when it is done
     }
 
 
