@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ bpy = pytest.importorskip("bpy")
 
 from washi_latent.addon import engine, session, strip
 from washi_latent.addon.jobs import jobs
+from washi_latent.addon.operators.apply import active_material
 from washi_latent.core import load_model, surfaces, write_png
 from washi_latent.core.texture_features import texture_features
 
@@ -479,3 +482,38 @@ def test_the_scale_is_that_of_the_scene_in_which_it_was_asked_for(explored: Any,
     with bpy.context.temp_override(scene=other):
         assert land(waiting[0]) is None
     assert tiles(thing) == pytest.approx(1 / 3.2)
+
+
+def test_an_asset_whose_catalogue_can_not_be_written_is_none(explored: Any, tmp_path: Path) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    thing = plane()
+    bpy.ops.washi.apply()
+    (tmp_path / "blender_assets.cats.txt").write_bytes(b"\xff")
+    with pytest.raises(RuntimeError, match="can't be read: repair"):
+        bpy.ops.washi.mark_asset(catalogue="Paper")
+    assert thing.active_material.asset_data is None
+
+
+def test_a_picture_that_may_not_be_read_is_said(explored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted_image(write_png(tmp_path / "wanted.png", np.random.default_rng(0).random((32, 32, 3))), "image")
+    bpy.data.images["wanted"].filepath = str(tmp_path / "locked" / "wanted.png")
+
+    def no(*_: Any) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    # Whoever runs the tests may be allowed everything.
+    monkeypatch.setattr("washi_latent.addon.pictures.Path", lambda _: SimpleNamespace(is_file=no, open=no))
+    with pytest.raises(RuntimeError, match="no pixels: choose another"):
+        bpy.ops.washi.find_picture(image="wanted")
+
+
+def test_a_pinned_material_is_the_one_that_is_meant(explored: Any) -> None:
+    thing = plane()
+    bpy.ops.washi.apply(index=1)
+    shown, pinned = thing.active_material, thing.active_material.copy()
+    editor = SimpleNamespace(type="NODE_EDITOR", pin=True, id=pinned)
+    assert active_material(SimpleNamespace(space_data=editor, object=thing)) is pinned
+    editor.pin = False
+    assert active_material(SimpleNamespace(space_data=editor, object=thing)) == shown
+    assert active_material(SimpleNamespace(space_data=None, object=thing)) == shown
+    assert active_material(SimpleNamespace(space_data=None, object=None)) is None

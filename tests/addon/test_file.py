@@ -173,3 +173,32 @@ def test_two_hundred_steps_take_little_room_in_the_file(washi: Any, tmp_path: Pa
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "after.blend"), compress=False)
     grown = (tmp_path / "after.blend").stat().st_size - (tmp_path / "before.blend").stat().st_size
     assert 200 * 100 * 4 < grown < 300_000
+
+
+def test_what_was_said_of_another_file_is_said_no_more(washi: Any, tmp_path: Path) -> None:
+    bpy.ops.washi.explore()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.mesh.primitive_plane_add()
+    bpy.ops.washi.apply()
+    assert "is ready" in session.jobs.note
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    assert session.jobs.note == ""
+
+
+def test_a_scene_of_another_file_is_not_searched(washi: Any, tmp_path: Path) -> None:
+    bpy.ops.washi.explore()
+    bpy.context.scene.name = "Theirs"
+    path = tmp_path / "scene.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(str(path), link=True) as (_, there):
+        there.scenes = ["Theirs"]
+    theirs = bpy.data.scenes["Theirs", str(path)]
+    state = theirs.washi.state
+    with bpy.context.temp_override(scene=theirs):
+        for act in (lambda: bpy.ops.washi.others(), lambda: bpy.ops.washi.pick(index=1), lambda: bpy.ops.washi.explore(restart=True)):  # noqa: PLW0108 - the same
+            with pytest.raises(RuntimeError, match="belongs to another file: make it local"):
+                act()
+        theirs.washi.samples = 20
+        assert "belongs to another file" in session.jobs.error
+    assert (theirs.washi.state, theirs.washi.samples) == (state, 50)

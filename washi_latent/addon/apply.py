@@ -493,16 +493,16 @@ def mark_asset(material_name: Reference, catalogue: str = "", preview: bytes | N
         WashiError: no such material, a catalogue that can't be read or written.
     """
     material = _editable(material_name)
+    path = "/".join(part.strip() for part in catalogue.replace("\\", "/").replace(":", "-").split("/") if part.strip())
+    identifier = _catalogue(_library_root() / _CATALOGUES, path) if path and bpy.data.filepath else ""
     material.asset_mark()
     data = material.asset_data
     _describe(material, data)
     _preview(material, preview)
-    path = "/".join(part.strip() for part in catalogue.replace("\\", "/").replace(":", "-").split("/") if part.strip())
-    if not path:
-        return Applied(material.name)
-    if not bpy.data.filepath:
+    if identifier:
+        data.catalog_id = identifier
+    elif path:
         return Applied(material.name, MESSAGE("The asset has no catalogue, for this file was not saved yet: save it and mark the asset again"))
-    data.catalog_id = _catalogue(_library_root() / _CATALOGUES, path)
     return Applied(material.name)
 
 

@@ -255,7 +255,7 @@ def _unwatched() -> list[bpy.types.Window]:
 
 
 class WASHI_OT_job(bpy.types.Operator):
-    """Watches over jobs in one window: shows progress, writes results, ends them on Esc"""
+    """Watches over jobs: shows progress, writes results, ends them on Esc"""
 
     bl_idname = "washi.job"
     bl_label = "Washi Job"

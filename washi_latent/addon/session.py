@@ -69,6 +69,9 @@ def given_up(scene: bpy.types.Scene) -> bool:
 
 # Gestures
 
+_LINKED = MESSAGE("This scene belongs to another file: make it local, or search in a scene of this file")
+"""What is changed in a linked scene would not be saved."""
+
 
 def write(scene: bpy.types.Scene, packed: str) -> None:
     """Keep a search in the scene, with the lists and settings that mirror it."""
@@ -138,12 +141,14 @@ def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None
     acting()
     stands = place(scene)
     try:
+        if not scene.is_editable:
+            raise WashiError(_LINKED)
         if stands is None:
             raise WashiError(MESSAGE("There is no search here yet: begin with Explore"))
         packed = engine.walk(scene.washi.state, preferences.model_folder(stands.model), gesture)
     except WashiError as error:
         jobs.error = str(error)
-        if stands is not None and preferences.model_folder(stands.model):
+        if stands is not None and scene.is_editable and preferences.model_folder(stands.model):
             write(scene, scene.washi.state)  # settings show again what the search says
         return jobs.error
     jobs.error = jobs.note = ""
@@ -255,6 +260,8 @@ def find(scene: bpy.types.Scene, picture: str | bytes | engine.Pixels, operator:
 
 def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], str], message: str, operator: bpy.types.Operator | None) -> set[str]:
     """Compute a search in a job, and keep it in one undo step unless something else was done meanwhile."""
+    if not scene.is_editable:
+        return jobs.fail(_LINKED, operator)
     here, before = reference(scene), scene.washi.state
 
     def done(packed: str) -> None:
@@ -369,5 +376,5 @@ def forget() -> None:
     """Let go of everything: another file, or the extension is disabled."""
     _given_up.clear()
     _shown.clear()
-    jobs.error = ""
+    jobs.error = jobs.note = ""
     previews.clear()

@@ -30,6 +30,14 @@ def options_of(washi: "bpy.types.PropertyGroup") -> "dict[str, object]":
     }
 
 
+def active_material(context: bpy.types.Context) -> bpy.types.Material | None:
+    """The material that a shader editor has pinned, else the active object's."""
+    space = context.space_data
+    if space is not None and space.type == "NODE_EDITOR" and space.pin and isinstance(space.id, bpy.types.Material):
+        return space.id
+    return context.object.active_material if context.object is not None else None
+
+
 class WASHI_OT_apply(bpy.types.Operator):
     """Make a material of this texture and give it to the selected objects"""
 
@@ -101,7 +109,7 @@ def _target(context: bpy.types.Context) -> tuple[Reference | None, str]:
     """The material that is replaced, or None for a new one; or what is wrong."""
     if context.scene.washi.target_slot == "NEW":
         return None, ""
-    material = context.object.active_material if context.object is not None else None
+    material = active_material(context)
     if material is None:
         return None, MESSAGE("The active object has no material to replace: choose a new material, or select another object")
     return reference(material), ""
@@ -111,7 +119,7 @@ class _OfMaterial:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Where the active material was made by Washi Latent."""
-        material = context.object.active_material if context.scene is not None and context.object is not None else None
+        material = active_material(context) if context.scene is not None else None
         return material is not None and MADE_BY in material
 
 
@@ -128,7 +136,7 @@ class WASHI_OT_continue_from_material(_OfMaterial, bpy.types.Operator):
         from ..apply import provenance_of
 
         try:
-            made = provenance_of(context.object.active_material)
+            made = provenance_of(active_material(context))
         except WashiError as error:
             return jobs.fail(str(error), self)
         if not preferences.model_folder(made["model"]):
@@ -152,8 +160,8 @@ class WASHI_OT_mark_asset(_OfMaterial, bpy.types.Operator):
         from ..apply import color_image, mark_asset
         from ..pictures import picture_of
 
-        wanted, catalogue = reference(context.object.active_material), self.catalogue
-        image = color_image(context.object.active_material)
+        material, catalogue = active_material(context), self.catalogue
+        wanted, image = reference(material), color_image(material)
         picture = None if image is None else picture_of(image)
 
         def work(_: engine.Tell) -> bytes | None:

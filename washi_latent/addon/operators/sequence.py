@@ -58,8 +58,9 @@ class WASHI_OT_sequence_from(_InSearch, bpy.types.Operator):
     def _from_material(self, context: bpy.types.Context) -> set[str]:
         from ...core.errors import WashiError
         from ..apply import provenance_of
+        from .apply import active_material
 
-        material = context.object.active_material if context.object is not None else None
+        material = active_material(context)
         try:
             if material is None:
                 raise WashiError(MESSAGE("The active object has no material: select an object with one"))
