@@ -508,6 +508,25 @@ def test_a_sequence_that_nothing_shows_is_kept_and_said(explored: Any, tmp_path:
     assert len(bpy.data.materials) == count > 0
 
 
+def test_a_shorter_sequence_leaves_nothing_of_a_longer_one_that_nothing_shows(explored: Any) -> None:
+    both_ends(explored)
+    explored.sequence.count = 2
+    bpy.ops.washi.sequence_write()
+    assert len(bpy.data.materials) == 4
+    explored.sequence.count = 1
+    bpy.ops.washi.sequence_write()
+    assert (len(bpy.data.materials), len(bpy.data.images)) == (3, 3 * 4)
+    row(1)[0].data.materials.append(bpy.data.materials[1])
+    shown, protected = bpy.data.materials[1], bpy.data.materials[2]
+    del protected["washi_latent_kept"]  # as if the artist had protected it
+    explored.sequence.form = "BLEND"
+    for thing in bpy.context.selected_objects:
+        thing.select_set(False)
+    bpy.ops.washi.sequence_write()
+    assert len(bpy.data.materials) == 3
+    assert {shown, protected} < set(bpy.data.materials)
+
+
 def test_a_library_override_takes_a_sequence_into_the_slots_it_has(explored: Any, tmp_path: Path) -> None:
     thing = row(1)[0]
     thing.data.materials.append(bpy.data.materials.new("Plain"))

@@ -116,10 +116,20 @@ def check(objects: Sequence[Reference], into: Reference | None, options: PaperOp
     return surfaces(objects, options)
 
 
+KEPT = "washi_latent_kept"
+"""Custom property of a material that is saved only because of `keep_unused`."""
+
+
+def is_unused(material: bpy.types.Material) -> bool:
+    """Whether nothing shows a material, and the artist did not protect it."""
+    return material.users == 0 or (material.users == 1 and material.use_fake_user and KEPT in material)
+
+
 def keep_unused(materials: Iterable[bpy.types.Material]) -> str:
     """Have materials saved that nothing shows yet, as Blender would not; what to say of it."""
     for material in materials:
-        material.use_fake_user = True
+        if not material.use_fake_user:
+            material.use_fake_user = material[KEPT] = True
     return MESSAGE("Nothing was selected: the material is kept in this file, for you to give to an object")
 
 

@@ -24,6 +24,7 @@ from .apply import (
     carriers,
     discard_images,
     fill,
+    is_unused,
     load_maps,
     metre,
     own_images,
@@ -561,7 +562,7 @@ def _one(
 def _drop_leftovers(name: str, kept: Sequence[bpy.types.Material]) -> None:
     """Remove what this sequence made before and nothing uses any more."""
     for material in _of_sequence(name):
-        if material not in kept and material.users == 0:
+        if material not in kept and is_unused(material):
             images = own_images(material)
             bpy.data.materials.remove(material)
             discard_images(images)

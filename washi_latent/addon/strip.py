@@ -144,7 +144,7 @@ def plot_icon(found: engine.Strip) -> int:
 def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None, with_pick: bool = False) -> set[str]:
     """Draw the sequence and put it into materials, in one undo step, with a pick's where that waits; an operator's result."""
     from ..core.errors import WashiError
-    from .apply import drop_ahead, file_name, files_beside, keep_unused, measured, pack_ahead
+    from .apply import drop_ahead, file_name, files_beside, is_unused, keep_unused, measured, pack_ahead
     from .materials import PaperOptions, shown_maps
     from .operators.apply import options_of
 
@@ -186,7 +186,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
         if picked is not None and picked.undone:
             return
         made = finish(drawn, name, lengths)
-        unused = [one for name in made.materials if (one := found(bpy.data.materials, name)) is not None and one.users == 0]
+        unused = [one for name in made.materials if (one := found(bpy.data.materials, name)) is not None and is_unused(one)]
         kept = keep_unused(unused) if unused else None
         jobs.note = made.note or kept or sentence(MESSAGE("The sequence is in {count} materials"), count=len(made.materials))
         count, size = drawn.earlier
