@@ -17,6 +17,7 @@ def test_undo_while_a_sequence_is_drawn_takes_back_the_pick_alone(desktop: Deskt
     assert seen["picked"] == {"place": 1, "x": 5, "materials": 0}
     assert seen["undone"] == {"place": 0, "x": 5, "materials": 0}
     assert seen["redone"] == {"place": 1, "x": 5, "materials": 0}
+    assert seen["in edit mode"] == [[1, 0, 1, 2], "EDIT"]
 
 
 def test_a_press_in_another_window_is_a_step_of_its_own_and_esc_ends_the_drawing_from_there(desktop: Desktop) -> None:
