@@ -418,6 +418,20 @@ def test_an_object_that_is_edited_shows_the_uv_as_they_are_now(explored: Any, wr
     assert tiles(thing) == pytest.approx(3 / 0.0032)
 
 
+def test_an_object_that_shares_its_mesh_with_one_that_is_edited_shows_the_uv_as_they_are_now(explored: Any) -> None:
+    explored.coordinates = "UV"
+    thing = unwrapped("Thing", 1.0)
+    other = thing.copy()
+    bpy.context.scene.collection.objects.link(other)
+    select(thing)
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.transform.resize(value=(3, 3, 3))
+    other.select_set(True)
+    thing.select_set(False)
+    assert bpy.ops.washi.apply() == {"FINISHED"}
+    assert tiles(other) == pytest.approx(3 / 0.0032)
+
+
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Jobs, which a window would run in a thread: `land` runs one."""

@@ -298,7 +298,7 @@ def _surface(thing: bpy.types.Object) -> Surface:
     mesh = thing.data
     # The one that the material's UV Map node reads.
     index = next((i for i, one in enumerate(mesh.uv_layers) if one.active_render), -1) if thing.type == "MESH" else -1
-    editing = thing.mode == "EDIT"
+    editing = thing.type == "MESH" and mesh.is_editmode
     if editing and index >= 0:
         # While it is edited, the mesh itself shows no UV.
         thing.update_from_editmode()
