@@ -1,6 +1,6 @@
 """How long Blender's main thread is held, at most, while large textures are put into materials and pictures are taken as targets.
 
-    python scripts/measure_applying.py [--size 4096] [--textures 2]      needs `pip install '.[blender]'`; about a minute
+    python scripts/measure_applying.py [--size 4096] [--textures 2] [--faces 1000000]      needs `pip install '.[blender]'`; about a minute
 
 Runs the extension's own steps with the bpy module, on pictures of noise of this size, and prints the longest slice of each that is the
 extension's own, in milliseconds of processor time (which other programs hardly change). Blender's own undo step is not in them.
@@ -104,10 +104,21 @@ def targets(sheet: engine.Sheet, size: int) -> None:
     fresh()
 
 
+def unwrapped(faces: int) -> None:
+    """A mesh of about so many faces whose UV say the scale: what is read of it on the main thread, and what the job's thread makes of that."""
+    edge = round(faces**0.5)
+    bpy.ops.mesh.primitive_grid_add(x_subdivisions=edge, y_subdivisions=edge)
+    thing, paper, read = bpy.context.object.name, PaperOptions("UV"), dict[Any, Any]()
+    clock(f"{edge**2} faces with UV", once(lambda: read.update(apply.surfaces([thing], paper))))
+    clock("the same, in the job's thread", once(lambda: apply.measured(read)))
+    fresh()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=4096, help="pixels an edge; default: 4096")
     parser.add_argument("--textures", type=int, default=2, help="in a sequence; default: 2")
+    parser.add_argument("--faces", type=int, default=1_000_000, help="of the object that is unwrapped; default: 1000000")
     arguments = parser.parse_args()
     print(f"{f'{arguments.size} x {arguments.size} pixels, Blender {bpy.app.version_string}':44}{'slices':>8}{'longest ms':>14}{'all ms':>12}")
     with tempfile.TemporaryDirectory() as folder:
@@ -115,6 +126,7 @@ def main() -> None:
         fresh()
         applying(Path(folder), sheets)
         targets(sheets[0], arguments.size)
+    unwrapped(arguments.faces)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from washi_latent.addon import engine, session
+from washi_latent.addon import engine, session, strip
 from washi_latent.addon.jobs import jobs
-from washi_latent.core import load_model, write_png
+from washi_latent.addon.operators.apply import active_material
+from washi_latent.core import load_model, surfaces, write_png
 from washi_latent.core.texture_features import texture_features
 
 
@@ -351,3 +354,180 @@ def test_only_the_maps_that_are_shown_are_drawn(explored: Any, tmp_path: Path) -
     bpy.ops.washi.apply()
     drawn = {path.name.split("_", 2)[2].rsplit("_", 1)[0] for path in (tmp_path / "textures").glob("*.png")}
     assert drawn == {"base_color", "height", "roughness", "opacity"}
+
+
+@pytest.mark.parametrize("full", ["the disk", "the folder"])
+def test_what_can_not_be_kept_is_said_before_anything_is_drawn(explored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    plane()
+    explored.store = "FILES"
+    monkeypatch.setattr(jobs, "run", lambda *_: pytest.fail("a job was begun"))
+    if full == "the disk":
+        # Room for the maps once: they are drawn on the disk on which they are kept, too.
+        monkeypatch.setattr("washi_latent.core.sheets.free_bytes", lambda _: 32 * 32 * 4 * 1.5)
+        monkeypatch.setattr("washi_latent.core.sheets.check_folder", lambda _: 1)
+        sentence = "a texture of 32 x 32 pixels needs about 0.0 GB in .*textures and 0.0 GB are free there"
+    else:
+        (tmp_path / "textures").write_text("a file")
+        sentence = "textures could not be written, a part of the path is a file"
+    with pytest.raises(RuntimeError, match=sentence):
+        bpy.ops.washi.apply()
+    assert not bpy.data.materials
+
+
+def test_uv_are_measured_once_an_object_and_before_anything_is_drawn(explored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    explored.coordinates = "UV"
+    things = [unwrapped("A", 1.0), unwrapped("B", 2.0)]
+    select(*things)
+    steps: list[str] = []
+    measure, draw = surfaces.measure, engine.draw_sheet
+    monkeypatch.setattr(surfaces, "measure", lambda *given: steps.append("measured") or measure(*given))
+    monkeypatch.setattr(engine, "draw_sheet", lambda *given: steps.append("drawn") or draw(*given))
+    bpy.ops.washi.apply()
+    assert steps == ["measured", "measured", "drawn"]
+    assert "unwrapped at different scales" in jobs.note
+    assert tiles(things[0]) == pytest.approx(np.sqrt((1 + 4 * 4) / 5) / 0.0032)
+
+
+def test_an_object_whose_uv_have_no_area_takes_the_scale_of_the_others(explored: Any) -> None:
+    explored.coordinates = "UV"
+    flat, thing = unwrapped("Flat", 1.0), unwrapped("Thing", 2.0)
+    for loop in flat.data.uv_layers[0].uv:
+        loop.vector = (0, 0)
+    select(flat, thing)
+    assert bpy.ops.washi.apply() == {"FINISHED"}
+    assert tiles(flat) == tiles(thing) == pytest.approx(2 / 0.0032)
+    select(flat)
+    with pytest.raises(RuntimeError, match="the UV map has no area: unwrap"):
+        bpy.ops.washi.apply()
+
+
+@pytest.mark.parametrize("write", ["apply", "sequence_write"])
+def test_an_object_that_is_edited_shows_the_uv_as_they_are_now(explored: Any, write: str) -> None:
+    explored.coordinates = "UV"
+    bpy.ops.washi.pick(index=3)
+    strip.from_last_step(bpy.context.scene)
+    explored.sequence.count = 1
+    thing = unwrapped("Thing", 1.0)
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.transform.resize(value=(3, 3, 3))
+    assert getattr(bpy.ops.washi, write)() == {"FINISHED"}
+    assert thing.mode == "EDIT"
+    assert tiles(thing) == pytest.approx(3 / 0.0032)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert tiles(thing) == pytest.approx(3 / 0.0032)
+
+
+def test_an_object_that_shares_its_mesh_with_one_that_is_edited_shows_the_uv_as_they_are_now(explored: Any) -> None:
+    explored.coordinates = "UV"
+    thing = unwrapped("Thing", 1.0)
+    other = thing.copy()
+    bpy.context.scene.collection.objects.link(other)
+    select(thing)
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.transform.resize(value=(3, 3, 3))
+    other.select_set(True)
+    thing.select_set(False)
+    assert bpy.ops.washi.apply() == {"FINISHED"}
+    assert tiles(other) == pytest.approx(3 / 0.0032)
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Jobs, which a window would run in a thread: `land` runs one."""
+    found: list[Any] = []
+    monkeypatch.setattr(jobs, "run", lambda job, operator=None: found.append(job) or {"FINISHED"})
+    return found
+
+
+def land(job: Any) -> str | None:
+    job._run()
+    return job.finish()
+
+
+def test_what_is_renamed_meanwhile_gets_its_texture_and_nothing_else_does(explored: Any, waiting: list[Any]) -> None:
+    thing, other = unwrapped("Lamp", 1.0), unwrapped("Door", 1.0)
+    select(thing)
+    bpy.ops.washi.apply()
+    thing.name, other.name = "Shade", "Lamp"
+    assert land(waiting.pop()) is None
+    assert thing.active_material is not None
+    assert other.active_material is None
+    material = thing.active_material
+    explored.target_slot = "ACTIVE"
+    bpy.ops.washi.apply(index=2)
+    bpy.ops.washi.mark_asset(catalogue="")
+    material.name = "Shoji"
+    bpy.data.materials.new("Washi 0")
+    for job in waiting:
+        assert land(job) is None
+    assert made(material)["latent"] == list(engine.unpacked(session.look(bpy.context.scene).latents[2]))
+    assert [one.name for one in bpy.data.materials if one.asset_data] == ["Shoji"]
+
+
+def test_an_object_that_is_gone_leaves_its_name_to_others(explored: Any, waiting: list[Any]) -> None:
+    thing = unwrapped("Lamp", 1.0)
+    select(thing)
+    bpy.ops.washi.apply()
+    bpy.data.objects.remove(thing)
+    other = unwrapped("Lamp", 1.0)
+    assert "none of the selected objects" in (land(waiting[0]) or "")
+    assert other.active_material is None
+
+
+def test_a_scene_that_is_renamed_meanwhile_has_its_search(washi: Any, waiting: list[Any]) -> None:
+    bpy.ops.washi.explore()
+    bpy.context.scene.name = "Hall"
+    assert land(waiting[0]) is None
+    assert bpy.context.scene.washi.state
+
+
+@pytest.mark.parametrize("write", ["apply", "sequence_write"])
+def test_the_scale_is_that_of_the_scene_in_which_it_was_asked_for(explored: Any, waiting: list[Any], write: str) -> None:
+    bpy.ops.washi.pick(index=3)
+    strip.from_last_step(bpy.context.scene)
+    explored.sequence.count = 1
+    thing = unwrapped("Lamp", 1.0)
+    select(thing)
+    bpy.context.scene.unit_settings.scale_length = 0.001
+    waiting.clear()
+    getattr(bpy.ops.washi, write)()
+    other = bpy.data.scenes.new("Other")
+    with bpy.context.temp_override(scene=other):
+        assert land(waiting[0]) is None
+    assert tiles(thing) == pytest.approx(1 / 3.2)
+
+
+def test_an_asset_whose_catalogue_can_not_be_written_is_none(explored: Any, tmp_path: Path) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    thing = plane()
+    bpy.ops.washi.apply()
+    (tmp_path / "blender_assets.cats.txt").write_bytes(b"\xff")
+    with pytest.raises(RuntimeError, match="can't be read: repair"):
+        bpy.ops.washi.mark_asset(catalogue="Paper")
+    assert thing.active_material.asset_data is None
+
+
+def test_a_picture_that_may_not_be_read_is_said(explored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted_image(write_png(tmp_path / "wanted.png", np.random.default_rng(0).random((32, 32, 3))), "image")
+    bpy.data.images["wanted"].filepath = str(tmp_path / "locked" / "wanted.png")
+
+    def no(*_: Any) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    # Whoever runs the tests may be allowed everything.
+    monkeypatch.setattr("washi_latent.addon.pictures.Path", lambda _: SimpleNamespace(is_file=no, open=no))
+    with pytest.raises(RuntimeError, match="no pixels: choose another"):
+        bpy.ops.washi.find_picture(image="wanted")
+
+
+def test_a_pinned_material_is_the_one_that_is_meant(explored: Any) -> None:
+    thing = plane()
+    bpy.ops.washi.apply(index=1)
+    shown, pinned = thing.active_material, thing.active_material.copy()
+    editor = SimpleNamespace(type="NODE_EDITOR", pin=True, id=pinned)
+    assert active_material(SimpleNamespace(space_data=editor, object=thing)) is pinned
+    editor.pin = False
+    assert active_material(SimpleNamespace(space_data=editor, object=thing)) == shown
+    assert active_material(SimpleNamespace(space_data=None, object=thing)) == shown
+    assert active_material(SimpleNamespace(space_data=None, object=None)) is None

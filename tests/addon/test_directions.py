@@ -179,6 +179,19 @@ def test_the_preview_shows_where_the_sliders_lead(names: list[str], preview: dir
     np.testing.assert_array_equal(preview.pictures(scene())[0][1], picture)
 
 
+def test_two_windows_that_show_two_scenes_come_to_rest(names: list[str], preview: directions.Preview) -> None:
+    first, second = scene(), scene().copy()
+    session.walk(second, lambda search: search.back())
+    for one in (first, second):
+        preview.scene = one.name
+        turn(preview, 2)
+    first.name = "Hall"
+    assert not preview.wants(first)
+    assert not preview.wants(second)
+    assert preview.pictures(first) is not None
+    assert preview.pictures(second) is not None
+
+
 def test_nothing_is_drawn_while_sliders_move(names: list[str], preview: directions.Preview) -> None:
     drawn = []
     for amount in (0.1, 0.2, 0.3):

@@ -11,7 +11,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from washi_latent.addon import engine, session
+from washi_latent.addon import engine, previews, session
 from washi_latent.core import Search, SearchSettings, load_model, unpack_state
 
 
@@ -207,3 +207,22 @@ def test_no_setting_that_walks_the_search_can_be_animated(washi: Any) -> None:
     walking = ("spread", "reach", "concentration", "radius", "aim", "samples", "representatives", "method", "elsewhere", "nearest", "shell", "step")
     for name in (*walking, "history_index"):
         assert not washi.bl_rna.properties[name].is_animatable, name
+
+
+def test_two_windows_that_show_two_scenes_come_to_rest(washi: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one's panels need does not take away what the other's do."""
+    bpy.ops.washi.explore()
+    monkeypatch.setattr(engine, "_KEPT_BYTES", 1)
+    first, second = scene(), scene().copy()
+    session.walk(second, lambda search: search.pick(4))
+    for one in (first, second):
+        session.look_soon(one)
+        session.thumbnails_soon(one)
+        previews.small.update({small: np.zeros((8, 8, 4), np.uint8) for small in session.small_pictures(one)})
+    session.thumbnails_soon(first)
+    assert session.look(first) is not None
+    assert session.look(second) is not None
+    assert set(previews.small) == {*session.small_pictures(first), *session.small_pictures(second)}
+    bpy.data.scenes.remove(second)
+    session.thumbnails_soon(first)
+    assert set(previews.small) == set(session.small_pictures(first))

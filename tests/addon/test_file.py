@@ -54,6 +54,47 @@ def test_undo_and_redo_follow_step_by_step(washi: Any) -> None:
     assert session.look(bpy.context.scene).key == stands().key
 
 
+def test_in_edit_mode_undo_and_redo_follow_step_by_step_too(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    bpy.ops.mesh.primitive_plane_add(size=1)
+    bpy.ops.ed.undo_push(message="Add")
+    name = bpy.context.object.name
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.ed.undo_push(message="Edit Mode")
+
+    def cut() -> None:
+        bpy.ops.mesh.subdivide()
+        bpy.ops.ed.undo_push(message="Subdivide")
+
+    def seen() -> tuple[str, str, int, str, list[str]]:
+        thing = bpy.data.objects[name]
+        thing.update_from_editmode()
+        settings = bpy.context.scene.washi
+        return settings.state, settings.sequence_start, len(thing.data.polygons), thing.mode, [one.name for one in bpy.data.materials]
+
+    acts = (
+        cut,
+        lambda: gesture("pick", index=2),
+        cut,
+        lambda: gesture("others"),
+        lambda: gesture("keep", name="Moss"),
+        lambda: gesture("sequence_from", end="A"),
+        bpy.ops.washi.apply,
+        lambda: gesture("pick", index=5),
+        cut,
+    )
+    states = [seen()]
+    for act in acts:
+        act()
+        states.append(seen())
+    for state in states[-2::-1]:
+        bpy.ops.ed.undo()
+        assert seen() == state
+    for state in states[1:]:
+        bpy.ops.ed.redo()
+        assert seen() == state
+
+
 def test_a_saved_search_comes_back_with_the_same_pictures(washi: Any, tmp_path: Path) -> None:
     bpy.ops.washi.explore()
     bpy.ops.washi.keep(index=1, name="苔")
@@ -132,3 +173,32 @@ def test_two_hundred_steps_take_little_room_in_the_file(washi: Any, tmp_path: Pa
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "after.blend"), compress=False)
     grown = (tmp_path / "after.blend").stat().st_size - (tmp_path / "before.blend").stat().st_size
     assert 200 * 100 * 4 < grown < 300_000
+
+
+def test_what_was_said_of_another_file_is_said_no_more(washi: Any, tmp_path: Path) -> None:
+    bpy.ops.washi.explore()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.mesh.primitive_plane_add()
+    bpy.ops.washi.apply()
+    assert "is ready" in session.jobs.note
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    assert session.jobs.note == ""
+
+
+def test_a_scene_of_another_file_is_not_searched(washi: Any, tmp_path: Path) -> None:
+    bpy.ops.washi.explore()
+    bpy.context.scene.name = "Theirs"
+    path = tmp_path / "scene.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(str(path), link=True) as (_, there):
+        there.scenes = ["Theirs"]
+    theirs = bpy.data.scenes["Theirs", str(path)]
+    state = theirs.washi.state
+    with bpy.context.temp_override(scene=theirs):
+        for act in (lambda: bpy.ops.washi.others(), lambda: bpy.ops.washi.pick(index=1), lambda: bpy.ops.washi.explore(restart=True)):  # noqa: PLW0108 - the same
+            with pytest.raises(RuntimeError, match="belongs to another file: make it local"):
+                act()
+        theirs.washi.samples = 20
+        assert "belongs to another file" in session.jobs.error
+    assert (theirs.washi.state, theirs.washi.samples) == (state, 50)

@@ -130,3 +130,24 @@ def test_what_went_wrong_is_said_in_the_artists_language_with_its_values(scene: 
         shown = gallery.Gallery._status(SimpleNamespace(), scene, session.place(scene))
     jobs.error = ""
     assert shown == ("お気に入り 'bark' はすでにあります。別の名前にしてください", True)
+
+
+@pytest.mark.parametrize(
+    ("listens", "still", "job", "backups", "pauses"),
+    [(61, 2, None, True, True), (59, 2, None, True, False), (61, 0.5, None, True, False), (61, 2, "a job", True, False), (61, 2, None, False, False)],
+)
+def test_the_gallery_pauses_for_blender_to_save_a_backup_where_nothing_is_missed(
+    monkeypatch: pytest.MonkeyPatch, listens: float, still: float, job: Any, backups: bool, pauses: bool
+) -> None:
+    begun: list[Any] = []
+    timers = SimpleNamespace(register=lambda act, first_interval: begun.append(act))
+    preferences = SimpleNamespace(filepaths=SimpleNamespace(use_auto_save_temporary_files=backups))
+    monkeypatch.setattr(gallery, "bpy", SimpleNamespace(app=SimpleNamespace(timers=timers), context=SimpleNamespace(preferences=preferences)))
+    monkeypatch.setattr(jobs, "current", job)
+    monkeypatch.setattr(gallery, "monotonic", lambda: 100.0)
+    one = gallery.Gallery.__new__(gallery.Gallery)
+    one.listens, one._listens_since, one._touched = True, 100.0 - listens, 100.0 - still
+    assert one.pause() is pauses
+    assert len(begun) == pauses
+    one.listen()
+    assert one.pause() is False

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,16 @@ def test_the_strip_is_what_the_core_interpolates(explored: Any, models_folder: P
     assert found.pictures.shape == (5, 128, 128, 4)
     assert found.neighbour_ratio == expected.metrics.neighbour_step_ratio
     assert found.plot.shape == (512, 512, 4)
+
+
+def test_the_strips_of_two_scenes_in_two_windows_are_both_kept(explored: Any) -> None:
+    both_ends(explored)
+    explored.sequence.count = 1
+    first, second = bpy.context.scene, bpy.context.scene.copy()
+    second.washi.sequence.count = 2
+    for scene in (first, second):
+        strip.show(scene)
+    assert [len(strip.strip(scene).latents) for scene in (first, second)] == [3, 4]
 
 
 def test_key_points_lie_between_and_turn_around(explored: Any) -> None:
@@ -186,6 +197,7 @@ def test_a_disk_without_room_is_said_before_anything_is_drawn(explored: Any, tmp
     both_ends(explored)
     explored.sequence.form, explored.sequence.count = form, 2
     full = tmp_path / "textures" if form == "FILM" else Path(tempfile.gettempdir())
+    monkeypatch.setattr("washi_latent.core.sheets.check_folder", hash)  # each on a disk of its own
     monkeypatch.setattr("washi_latent.core.sheets.free_bytes", lambda folder: 1000 if folder == full else 2**40)
     with pytest.raises(RuntimeError, match=r"4 textures of 32 x 32 pixels need about 0.0 GB in .* and 0.0 GB are free there"):
         bpy.ops.washi.sequence_write()
@@ -330,6 +342,39 @@ def test_undo_while_a_picks_sequence_is_drawn_takes_back_the_pick_and_nothing_mo
     assert not bpy.data.materials
 
 
+def test_undo_in_edit_mode_while_a_picks_sequence_is_drawn_takes_back_the_pick_and_nothing_more(explored: Any, waiting: list[Any]) -> None:
+    explored.sequence.as_you_go, explored.sequence.count = True, 1
+    thing = row(1)[0]
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.ed.undo_push(message="Edit Mode")
+    bpy.ops.mesh.subdivide()
+    bpy.ops.ed.undo_push(message="Subdivide")
+    before, name = explored.state, thing.name
+
+    def seen() -> tuple[bool, int, int]:
+        edited = bpy.data.objects[name]
+        edited.update_from_editmode()
+        return bpy.context.scene.washi.state == before, len(edited.data.polygons), len(bpy.data.materials)
+
+    bpy.ops.washi.pick(index=3)
+    bpy.ops.ed.undo()
+    assert seen() == (True, 4, 0)
+    land(waiting[0])
+    assert seen() == (True, 4, 0)
+    bpy.ops.ed.redo()
+    assert seen() == (False, 4, 0)
+    bpy.ops.washi.pick(index=5)
+    land(waiting[1])
+    assert seen() == (False, 4, 3)
+    bpy.ops.ed.undo()
+    assert seen() == (False, 4, 0)
+    assert stands().current == 1
+    bpy.ops.ed.redo()
+    assert seen() == (False, 4, 3)
+    assert stands().current == 2
+
+
 def test_undo_further_back_while_a_picks_sequence_is_drawn(explored: Any, waiting: list[Any]) -> None:
     _, name = picked_after_a_move(explored)
     bpy.ops.ed.undo()
@@ -359,7 +404,26 @@ def test_redo_while_a_picks_sequence_is_drawn_keeps_the_pick(explored: Any, wait
     assert moved(name)
 
 
-ACTS = {"others": lambda: bpy.ops.washi.others(), "write": lambda: bpy.ops.washi.sequence_write(), "a key": jobs_module.acting}  # noqa: PLW0108 - operators come later
+ACTS: dict[str, Callable[[], Any]] = {
+    "others": bpy.ops.washi.others,
+    "write": bpy.ops.washi.sequence_write,
+    "a key": jobs_module.acting,
+    "an end": lambda: bpy.ops.washi.sequence_from(end="A"),
+    "swap": bpy.ops.washi.sequence_swap,
+    "remove": bpy.ops.washi.sequence_remove,
+    "model": lambda: bpy.ops.washi.choose_model(name="small-64"),
+    "sliders": bpy.ops.washi.reset_directions,
+    "apply": bpy.ops.washi.apply,
+    "asset": lambda: bpy.ops.washi.mark_asset(catalogue=""),
+    "find": lambda: bpy.ops.washi.find_picture(image="wanted"),
+}
+
+
+def marked_before(name: str) -> None:
+    """Give an object a material of ours by hand."""
+    material = bpy.data.materials.new("Ours")
+    material["washi_latent"] = "{}"
+    bpy.data.objects[name].data.materials.append(material)
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -368,10 +432,14 @@ def test_what_is_done_while_a_picks_sequence_is_drawn_is_a_step_of_its_own(
 ) -> None:
     pushed: list[str] = []
     monkeypatch.setattr(session, "push", pushed.append)
-    picked_after_a_move(explored)
+    _, name = picked_after_a_move(explored)
     assert pushed == []
+    if act == "asset":
+        marked_before(name)
+    bpy.data.images.new("wanted", 32, 32)
     ACTS[act]()
-    assert pushed == ["Pick"]
+    assert pushed[0] == "Pick"
+    del pushed[1 : 1 + (act in {"apply", "asset", "find"})]
     assert land(waiting[-1]) is None
     assert pushed == ["Pick", "Write Sequence"]
 
@@ -412,9 +480,8 @@ def test_ends_of_another_model_of_as_many_numbers_are_not_this_ones(explored: An
     preferences.refresh_models()
     both_ends(explored)
     scene = bpy.context.scene
-    ends, pictures = session.points(scene), session.small_pictures(scene, stands())
-    previews.keep_only(pictures, "small-64", 0)
-    previews.small.update({latent: np.zeros((8, 8, 4), np.uint8) for latent in pictures})
+    ends, pictures = session.points(scene), session.small_pictures(scene)
+    previews.small.update({one: np.zeros((8, 8, 4), np.uint8) for one in pictures})
     bpy.ops.washi.choose_model(name="small-other")
     bpy.ops.washi.explore()
     assert strip.asked(scene) is None
@@ -441,6 +508,25 @@ def test_a_sequence_that_nothing_shows_is_kept_and_said(explored: Any, tmp_path:
     assert len(bpy.data.materials) == count > 0
 
 
+def test_a_shorter_sequence_leaves_nothing_of_a_longer_one_that_nothing_shows(explored: Any) -> None:
+    both_ends(explored)
+    explored.sequence.count = 2
+    bpy.ops.washi.sequence_write()
+    assert len(bpy.data.materials) == 4
+    explored.sequence.count = 1
+    bpy.ops.washi.sequence_write()
+    assert (len(bpy.data.materials), len(bpy.data.images)) == (3, 3 * 4)
+    row(1)[0].data.materials.append(bpy.data.materials[1])
+    shown, protected = bpy.data.materials[1], bpy.data.materials[2]
+    del protected["washi_latent_kept"]  # as if the artist had protected it
+    explored.sequence.form = "BLEND"
+    for thing in bpy.context.selected_objects:
+        thing.select_set(False)
+    bpy.ops.washi.sequence_write()
+    assert len(bpy.data.materials) == 3
+    assert {shown, protected} < set(bpy.data.materials)
+
+
 def test_a_library_override_takes_a_sequence_into_the_slots_it_has(explored: Any, tmp_path: Path) -> None:
     thing = row(1)[0]
     thing.data.materials.append(bpy.data.materials.new("Plain"))
@@ -461,3 +547,14 @@ def test_a_library_override_takes_a_sequence_into_the_slots_it_has(explored: Any
         chosen.in_slots = in_slots
         assert bpy.ops.washi.sequence_write() == {"FINISHED"}
         assert [slot.material.name[:5] for slot in own.material_slots] == ["Washi"]
+
+
+@pytest.mark.parametrize(("form", "store"), [("FILM", "PACKED"), ("EACH", "FILES"), ("BLEND", "FILES")])
+def test_a_long_japanese_name_fits_every_file(explored: Any, tmp_path: Path, form: str, store: str) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "和紙.blend"))
+    both_ends(explored)
+    explored.store, explored.sequence.form, explored.sequence.count = store, form, 1
+    explored.sequence.material = "雲龍紙と落水紙のあいだ" * 9
+    row(1)
+    assert bpy.ops.washi.sequence_write() == {"FINISHED"}
+    assert all(path.name.startswith("雲龍紙") for path in (tmp_path / "textures").iterdir())

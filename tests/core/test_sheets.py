@@ -121,9 +121,29 @@ def test_an_atlas_is_refused_by_numbers_with_the_same_words() -> None:
 
 def test_room_on_a_disk_is_what_textures_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("washi_latent.core.sheets.free_bytes", lambda _: 2**30)
-    check_room(100, 1024, 1024, 5, tmp_path)
+    check_room(100, 1024, 1024, {tmp_path: 5})
     with pytest.raises(WashiError, match=r"150 textures of 1024 x 1024 pixels need about 1.1 GB in .* and 1.0 GB are free there"):
-        check_room(150, 1024, 1024, 5, tmp_path)
+        check_room(150, 1024, 1024, {tmp_path: 5})
+    with pytest.raises(WashiError, match=r"^a texture of 16384 x 16384 pixels needs about 1.9 GB in"):
+        check_room(1, 16384, 16384, {tmp_path: 5})
+
+
+def test_folders_on_one_disk_share_its_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("washi_latent.core.sheets.free_bytes", lambda _: 2**30)
+    both = {tmp_path / "out": 5, tmp_path / "beside" / "textures": 5}
+    check_room(68, 1024, 1024, both)
+    with pytest.raises(WashiError, match=r"100 textures of 1024 x 1024 pixels need about 1.5 GB in .*/out \+ .*/textures and 1.0 GB are free there"):
+        check_room(100, 1024, 1024, both)
+    numbers = iter(range(2))
+    monkeypatch.setattr("washi_latent.core.sheets.check_folder", lambda _: next(numbers))
+    check_room(100, 1024, 1024, both)
+
+
+def test_a_folder_that_can_not_be_written_to_is_said(tmp_path: Path) -> None:
+    (tmp_path / "textures").write_text("a file")
+    with pytest.raises(WashiError, match="textures could not be written, a part of the path is a file"):
+        check_room(1, 8, 8, {tmp_path / "textures": 1})
+    assert not list(tmp_path.glob("tmp*"))
 
 
 def test_earlier_rows_of_a_name_are_counted_and_stay(tmp_path: Path) -> None:

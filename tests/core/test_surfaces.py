@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from washi_latent.core import WashiError
-from washi_latent.core.surfaces import length_per_uv
+from washi_latent.core.surfaces import Measured, length_per_uv, lengths, measure
 
 CORNERS = np.array([[[0, 0], [1, 0], [1, 1]], [[0, 0], [1, 1], [0, 1]]], float)
 
@@ -38,3 +38,24 @@ def test_faces_without_uv_are_left_out_and_none_are_refused() -> None:
     assert length_per_uv(np.concatenate([points, points]), np.concatenate([CORNERS, nothing])) == pytest.approx((2.0, 3.0))
     with pytest.raises(WashiError, match="no area"):
         length_per_uv(points, nothing)
+
+
+def test_a_mesh_of_any_faces_is_measured_as_its_triangles(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    faces = [3, 5, 4, 3, 6, 4]
+    points = rng.random((9, 3)).astype(np.float32)
+    vertices = np.concatenate([rng.permutation(9)[:count] for count in faces]).astype(np.int32)
+    uv = rng.random((len(vertices), 2)).astype(np.float32)
+    starts = (np.cumsum(faces) - faces).astype(np.int32)
+    corners = np.concatenate([[(s, s + i, s + i + 1) for i in range(1, count - 1)] for s, count in zip(starts, faces, strict=True)])
+    expected = length_per_uv(points[vertices[corners]], uv[corners])
+    assert lengths([measure(points, vertices, uv, starts)]) == pytest.approx(expected)
+    monkeypatch.setattr("washi_latent.core.surfaces._TOGETHER", 4)
+    assert lengths([measure(points, vertices, uv, starts)]) == pytest.approx(expected)
+
+
+def test_surfaces_add_up_by_area() -> None:
+    small, large = Measured(4.0, 9.0, 1.0), Measured(3.0, 3.0, 3.0)
+    assert lengths([small, large]) == pytest.approx((np.sqrt(7 / 4), np.sqrt(12 / 4)))
+    with pytest.raises(WashiError, match="no area"):
+        lengths([measure(*(np.zeros((0, 3), np.float32), np.zeros(0, np.int32), np.zeros((0, 2), np.float32), np.zeros(0, np.int32)))])

@@ -122,3 +122,11 @@ def test_panel_can_be_used_beside_the_gallery(ended: dict[str, Any]) -> None:
 def test_disabling_the_extension_ends_an_open_gallery(ended: dict[str, Any]) -> None:
     assert ended["disabled"] == {**ended["before"], "type": False}
     assert ended["forgotten"] == [True, True]
+
+
+def test_blender_saves_its_backup_while_the_gallery_is_open(desktop: Desktop) -> None:
+    seen = desktop.walk(Path(__file__).parent / "walk_autosave.py")
+    assert seen["error"] is None, seen["error"] + seen["output"]
+    assert seen["same"]
+    assert seen["kept"] == 1
+    assert seen["closed"] == {"open": False, "modal": [], "images": seen["closed"]["images"]}

@@ -1,4 +1,4 @@
-"""In the window: Ctrl+Z while the sequence of a pick is drawn."""
+"""In the window: Ctrl+Z while the sequence of a pick is drawn, and in Edit Mode."""
 
 from __future__ import annotations
 
@@ -40,6 +40,26 @@ def walk(window: Window) -> Steps:
     yield from window.until(window.idle, "the look after redo")
     yield 1.0
     seen["redone"] = state()
+
+    washi().sequence.as_you_go = False
+    yield from window.open_tab("Washi")
+    with window.override():
+        bpy.ops.object.mode_set(mode="EDIT")
+        bpy.ops.ed.undo_push(message="Edit Mode")
+    begun = washi().state
+    yield from window.press(r"washi\.others")
+    yield from window.until(lambda: window.idle() and washi().state != begun, "others")
+    others = washi().state
+    yield from window.press(r"washi\.pick")
+    yield from window.until(lambda: window.idle() and washi().state != others, "the pick")
+    picked = washi().state
+    found = []
+    for shift in (False, False, True, True):
+        yield from window.key("Z", ctrl=True, shift=shift)
+        yield 1.0
+        yield from window.until(window.idle, "the look")
+        found.append([begun, others, picked].index(washi().state))
+    seen["in edit mode"] = (found, bpy.context.object.mode)
 
 
 run(walk)

@@ -15,6 +15,7 @@ CLASSES = (*properties.CLASSES, *preferences.CLASSES, *jobs.CLASSES, *operators.
 @bpy.app.handlers.persistent
 def _before_load(_: object) -> None:
     """Another file is opened: what is under way is for the old one."""
+    gallery.close()
     directions.forget()
     jobs.jobs.leave()
     strip.forget()

@@ -13,14 +13,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import bpy
 
 from . import engine
 from .materials import PROVENANCE, Nodes, PaperImages, PaperOptions, build, image_sockets, new_image, refused, unused_maps
-from .references import Reference, found, name_of
+from .references import Reference, found, name_of, reference
 from .translations import MESSAGE
+
+if TYPE_CHECKING:
+    from ..core.surfaces import Measured
 
 Store = Literal["PACKED", "FILES"]
 CARRIERS = frozenset({"MESH", "CURVE", "SURFACE", "META", "FONT", "CURVES", "POINTCLOUD"})
@@ -70,6 +73,7 @@ def apply_sheet(
     options: PaperOptions | None = None,
     store: Store = "PACKED",
     new_slot: bool = False,
+    known: Lengths | None = None,
 ) -> Applied:
     """Make a material of a texture and give it to objects.
 
@@ -80,13 +84,15 @@ def apply_sheet(
         into: a material of which the content is replaced instead; it keeps its name and its users.
         store: "PACKED" into the .blend or as "FILES" in the folder textures beside it; before the first save always packed.
         new_slot: add a slot instead of using the active one.
+        known: what `measured` gave of the objects before.
 
     Raises:
         WashiError: objects that show no surface, a material of another file, UV that say no size, maps that can't be read or written.
     """
     chosen = options or PaperOptions()
     targets = carriers(objects)
-    scale, note = tiles_per_unit(sheet.tile_mm, targets, chosen), _uneven_scale(targets, chosen)
+    parts = uv_measured(targets, chosen, known)
+    scale, note = tiles_per_unit(sheet.tile_mm, parts, chosen), _uneven_scale(parts)
     store, kept_elsewhere = possible_store(store)
     there = _editable(into) if into is not None else None
     images = load_maps(sheet.files, name if into is None else name_of(into), chosen, store)
@@ -99,28 +105,38 @@ def apply_sheet(
     return Applied(material.name, kept_elsewhere or note)
 
 
-def check(objects: Sequence[Reference], into: Reference | None, options: PaperOptions) -> None:
-    """Refuse before anything is drawn what `apply_sheet` would refuse after it.
+def check(objects: Sequence[Reference], into: Reference | None, options: PaperOptions) -> dict[Reference, Surface]:
+    """Refuse before anything is drawn what `apply_sheet` would refuse after it; what is left for `measured` to refuse.
 
     Raises:
         WashiError: as `apply_sheet`, of everything but the maps.
     """
-    tiles_per_unit(1000.0, carriers(objects), options)
     if into is not None:
         _editable(into)
+    return surfaces(objects, options)
+
+
+KEPT = "washi_latent_kept"
+"""Custom property of a material that is saved only because of `keep_unused`."""
+
+
+def is_unused(material: bpy.types.Material) -> bool:
+    """Whether nothing shows a material, and the artist did not protect it."""
+    return material.users == 0 or (material.users == 1 and material.use_fake_user and KEPT in material)
 
 
 def keep_unused(materials: Iterable[bpy.types.Material]) -> str:
     """Have materials saved that nothing shows yet, as Blender would not; what to say of it."""
     for material in materials:
-        material.use_fake_user = True
+        if not material.use_fake_user:
+            material.use_fake_user = material[KEPT] = True
     return MESSAGE("Nothing was selected: the material is kept in this file, for you to give to an object")
 
 
 def fill(material: bpy.types.Material, sheet: Sheet, options: PaperOptions, scale: tuple[float, float, float], images: Mapping[str, bpy.types.Image]) -> None:
     """Replace a material's content by a texture; pictures of ours that nobody uses any more go."""
     before = own_images(material)
-    build(material, options, scale, units_per_metre(), lambda add, vector: _sockets(add, vector, images, options))
+    build(material, options, scale, metre(options), lambda add, vector: _sockets(add, vector, images, options))
     remember(material, {**sheet.provenance, "tile_mm": sheet.tile_mm, "tiles_per_unit": list(scale)})
     take_over(material, before, images)
 
@@ -173,26 +189,36 @@ def assign(thing: bpy.types.Object, material: bpy.types.Material, new_slot: bool
 # Scale
 
 
-def units_per_metre() -> float:
-    """How many Blender units a metre is, as the scene's units say."""
-    units = bpy.context.scene.unit_settings
+def units_per_metre(scene: bpy.types.Scene) -> float:
+    """How many Blender units a metre is, as a scene's units say."""
+    units = scene.unit_settings
     return 1.0 if units.system == "NONE" else 1.0 / units.scale_length
 
 
-def tiles_per_unit(tile_mm: float, objects: Sequence[bpy.types.Object], options: PaperOptions) -> tuple[float, float, float]:
+def metre(options: PaperOptions) -> float:
+    """How many Blender units a metre is."""
+    return units_per_metre(bpy.context.scene) if options.metre is None else options.metre
+
+
+def tiles_per_unit(tile_mm: float, parts: Sequence[Measured], options: PaperOptions) -> tuple[float, float, float]:
     """Tiles per unit of the coordinates: of length, or of UV as the objects are unwrapped (one tile where there are no objects).
 
+    Args:
+        parts: of the objects, as `uv_measured` gives them.
+
     Raises:
-        WashiError: no size, no UV map.
+        WashiError: no size, UV without area.
     """
     if not (math.isfinite(tile_mm) and tile_mm > 0):
         raise refused(f"a tile of {tile_mm} mm makes no sense: generate the texture again")
-    tile = tile_mm / 1000 * units_per_metre()
+    tile = tile_mm / 1000 * metre(options)
     if options.coordinates == "OBJECT":
         return (1 / tile, 1 / tile, 1 / tile)
-    if not objects:
+    if not parts:
         return (1.0, 1.0, 1.0)
-    u, v = _length_per_uv(objects)
+    from ..core.surfaces import lengths
+
+    u, v = lengths(parts)
     return (u / tile, v / tile, 1.0)
 
 
@@ -200,47 +226,97 @@ _SAME_SCALE = 1.03
 """How far scales may differ before they count as different: less is not seen."""
 
 
-def _uneven_scale(objects: Sequence[bpy.types.Object], options: PaperOptions) -> str | None:
+def _uneven_scale(parts: Sequence[Measured]) -> str | None:
     """What to say where one material can't have its true scale on all of the objects."""
-    if options.coordinates != "UV" or len(objects) < 2:
-        return None
-    lengths = [length for thing in objects for length in _length_per_uv([thing])]
-    if max(lengths[::2]) <= _SAME_SCALE * min(lengths[::2]) and max(lengths[1::2]) <= _SAME_SCALE * min(lengths[1::2]):
+    from ..core.surfaces import lengths
+
+    each = [lengths([one]) for one in parts if one.area > 0]
+    if all(max(of) <= _SAME_SCALE * min(of) for of in zip(*each, strict=True)):
         return None
     return MESSAGE("The objects are unwrapped at different scales: apply to one at a time, or choose object coordinates, for true scale on each")
 
 
-def _length_per_uv(objects: Sequence[bpy.types.Object]) -> tuple[float, float]:
-    import numpy as np
-
-    from ..core.surfaces import length_per_uv
-
-    parts = [_triangles(thing) for thing in objects]
-    return length_per_uv(np.concatenate([points for points, _ in parts]), np.concatenate([uv for _, uv in parts]))
+Lengths = Mapping[Reference, "Measured"]
+"""How large the UV of objects lie on them."""
 
 
-def _triangles(thing: bpy.types.Object) -> tuple[Any, Any]:
-    """Corners of an object's triangles in the world (N, 3, 3), and their UV (N, 3, 2)."""
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """An object's mesh as numbers, in the world: what `core.surfaces.measure` takes."""
+
+    points: Any
+    vertices: Any
+    uv: Any
+    starts: Any
+    world: Any
+
+    def measured(self) -> Measured:
+        """Measure it, in any thread."""
+        from ..core.surfaces import measure
+
+        return measure(self.points @ self.world.T, self.vertices, self.uv, self.starts)
+
+
+def surfaces(objects: Iterable[Reference], options: PaperOptions) -> dict[Reference, Surface]:
+    """The surfaces of which materials with these options need to know the UV: read here, for a job to measure.
+
+    Raises:
+        WashiError: as `carriers`; no UV map.
+    """
+    targets = carriers(objects)
+    return {reference(thing): _surface(thing) for thing in targets} if options.coordinates == "UV" else {}
+
+
+def measured(read: Mapping[Reference, Surface]) -> Lengths:
+    """Measure surfaces, in any thread: of a million faces that takes a while.
+
+    Raises:
+        WashiError: none of the UV has an area.
+    """
+    from ..core.surfaces import lengths
+
+    found = {key: one.measured() for key, one in read.items()}
+    if found:
+        lengths(found.values())
+    return found
+
+
+def uv_measured(objects: Sequence[bpy.types.Object], options: PaperOptions, known: Lengths | None = None) -> list[Measured]:
+    """How large the UV of objects lie on them, as far as that matters.
+
+    Raises:
+        WashiError: no UV map.
+    """
+    if options.coordinates != "UV":
+        return []
+    return [(known or {}).get(reference(thing)) or _surface(thing).measured() for thing in objects]
+
+
+def _surface(thing: bpy.types.Object) -> Surface:
     import numpy as np
 
     mesh = thing.data
-    if thing.mode == "EDIT":
-        thing.update_from_editmode()
     # The one that the material's UV Map node reads.
-    layer = next((one for one in mesh.uv_layers if one.active_render), None) if thing.type == "MESH" else None
-    if layer is None or not mesh.polygons:
-        raise refused(f"{thing.name} has no UV map: unwrap it, or choose object coordinates")
-    mesh.calc_loop_triangles()
-    corners = np.empty((len(mesh.loop_triangles), 3), np.int32)
-    mesh.loop_triangles.foreach_get("loops", corners.ravel())
-    vertices = np.empty(len(mesh.loops), np.int32)
-    mesh.loops.foreach_get("vertex_index", vertices)
-    places = np.empty((len(mesh.vertices), 3), np.float32)
-    mesh.vertices.foreach_get("co", places.ravel())
-    uv = np.empty((len(mesh.loops), 2), np.float32)
-    layer.uv.foreach_get("vector", uv.ravel())
-    world = np.array(thing.matrix_world)[:3, :3]
-    return places[vertices[corners]] @ world.T, uv[corners]
+    index = next((i for i, one in enumerate(mesh.uv_layers) if one.active_render), -1) if thing.type == "MESH" else -1
+    editing = thing.type == "MESH" and mesh.is_editmode
+    if editing and index >= 0:
+        # While it is edited, the mesh itself shows no UV.
+        thing.update_from_editmode()
+        mesh = thing.to_mesh()
+    try:
+        if index < 0 or not mesh.polygons:
+            raise refused(f"{thing.name} has no UV map: unwrap it, or choose object coordinates")
+        starts = np.empty(len(mesh.polygons), np.int32)
+        mesh.polygons.foreach_get("loop_start", starts)
+        points = np.empty((len(mesh.vertices), 3), np.float32)
+        mesh.vertices.foreach_get("co", points.ravel())
+        vertices, uv = np.empty(len(mesh.loops), np.int32), np.empty((len(mesh.loops), 2), np.float32)
+        mesh.attributes[".corner_vert"].data.foreach_get("value", vertices)  # `mesh.loops` is slow
+        mesh.uv_layers[index].uv.foreach_get("vector", uv.ravel())
+        return Surface(points, vertices, uv, starts, np.array(thing.matrix_world, np.float32)[:3, :3])
+    finally:
+        if editing:
+            thing.to_mesh_clear()
 
 
 # Materials and pictures
@@ -349,8 +425,9 @@ def textures_folder() -> Path:
 
 
 def file_name(name: str) -> str:
-    """A name that every file system takes."""
-    return re.sub(r"[^\w.-]+", "_", name).strip("._")[:80] or "washi"
+    """A name that every file system takes, with a map's name, a number and a checksum after it: they count bytes, and take 255 at most."""
+    safe = re.sub(r"[^\w.-]+", "_", name).strip("._")
+    return safe.encode()[:120].decode(errors="ignore").rstrip("._") or "washi"
 
 
 def own_images(material: bpy.types.Material) -> set[bpy.types.Image]:
@@ -426,16 +503,16 @@ def mark_asset(material_name: Reference, catalogue: str = "", preview: bytes | N
         WashiError: no such material, a catalogue that can't be read or written.
     """
     material = _editable(material_name)
+    path = "/".join(part.strip() for part in catalogue.replace("\\", "/").replace(":", "-").split("/") if part.strip())
+    identifier = _catalogue(_library_root() / _CATALOGUES, path) if path and bpy.data.filepath else ""
     material.asset_mark()
     data = material.asset_data
     _describe(material, data)
     _preview(material, preview)
-    path = "/".join(part.strip() for part in catalogue.replace("\\", "/").replace(":", "-").split("/") if part.strip())
-    if not path:
-        return Applied(material.name)
-    if not bpy.data.filepath:
+    if identifier:
+        data.catalog_id = identifier
+    elif path:
         return Applied(material.name, MESSAGE("The asset has no catalogue, for this file was not saved yet: save it and mark the asset again"))
-    data.catalog_id = _catalogue(_library_root() / _CATALOGUES, path)
     return Applied(material.name)
 
 

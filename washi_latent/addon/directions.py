@@ -66,18 +66,24 @@ class Preview:
         self._resting: Wanted | None = None
         self._begun: Wanted | None = None
         self._job: Job | None = None
-        self._made: tuple[Wanted, dict[bytes, engine.Bytes]] | None = None
+        self._made: dict[int, tuple[Wanted, dict[bytes, engine.Bytes]]] = {}
 
     def wants(self, scene: bpy.types.Scene) -> bool:
         """Whether there is something to draw that isn't begun."""
-        return asked(scene) not in {None, self._begun}
+        return self._lacks(scene) is not None
+
+    def _lacks(self, scene: bpy.types.Scene) -> Wanted | None:
+        """What a scene asks for, that isn't drawn or begun: each scene has its own, for two windows may show two."""
+        wanted = asked(scene)
+        made = self._made.get(scene.session_uid)
+        return None if wanted == self._begun or (made is not None and made[0] == wanted) else wanted
 
     def pictures(self, scene: bpy.types.Scene) -> tuple[tuple[bytes, engine.Bytes], tuple[bytes, engine.Bytes]] | None:
         """Before and after, latents and pictures; while sliders move the last one, None before there is one of this place."""
-        wanted = asked(scene)
-        if wanted is None or self._made is None or self._made[0][:3] != wanted[:3]:
+        wanted, there = asked(scene), self._made.get(scene.session_uid)
+        if wanted is None or there is None or there[0][:3] != wanted[:3]:
             return None
-        (_, _, before, after), made = self._made
+        (_, _, before, after), made = there
         return (before, made[before]), (after, made[after])
 
     def tick(self) -> float | None:
@@ -87,23 +93,23 @@ class Preview:
             jobs.error = job.finish() or jobs.error
             redraw()
         scene = bpy.data.scenes.get(self.scene)
-        wanted = asked(scene) if scene is not None else None
-        if wanted is None or wanted == self._begun:
+        wanted = self._lacks(scene) if scene is not None else None
+        if scene is None or wanted is None:
             return REST if self._job is not None else None
         if wanted == self._resting and jobs.current is None:
-            self._begin(wanted, scene.washi.state)
+            self._begin(wanted, scene)
         self._resting = wanted
         return REST
 
-    def _begin(self, wanted: Wanted, packed: str) -> None:
+    def _begin(self, wanted: Wanted, scene: bpy.types.Scene) -> None:
         folder, _, before, after = wanted
-        threads = preferences.threads()
+        packed, number, threads = scene.washi.state, scene.session_uid, preferences.threads()
 
         def work(progress: engine.Tell) -> dict[bytes, engine.Bytes]:
             return engine.thumbnails(packed, folder, threads, list(dict.fromkeys((before, after))), progress, engine.EDGE)
 
         def done(pictures: dict[bytes, engine.Bytes]) -> None:
-            self._made = wanted, pictures
+            self._made[number] = wanted, pictures
 
         self._dismiss()
         self._begun, self._job = wanted, Job(MESSAGE("Drawing the texture"), work, done)
@@ -117,7 +123,8 @@ class Preview:
     def forget(self) -> None:
         """Let go of everything."""
         self._dismiss()
-        self._resting = self._begun = self._made = None
+        self._resting = self._begun = None
+        self._made.clear()
 
 
 preview = Preview()

@@ -447,10 +447,15 @@ def look(packed: str, folder: str, threads: int, progress: Progress) -> Look:
         tuple(row.astype("<f8").tobytes() for row in found.latents),
         found.seen,
     )
-    while _kept and sum(one.pictures.nbytes for one in _kept.values()) + result.pictures.nbytes > _KEPT_BYTES:
-        del _kept[next(iter(_kept))]
-    _kept[stands.key] = result
+    _keep(_kept, stands.key, result)
     return result
+
+
+def _keep(kept: dict[Any, Any], key: Any, result: Any) -> None:
+    """Keep what was drawn, and let the oldest go where that is much: never the last one, which another window may show."""
+    while len(kept) > 1 and sum(one.pictures.nbytes for one in kept.values()) + result.pictures.nbytes > _KEPT_BYTES:
+        del kept[next(iter(kept))]
+    kept[key] = result
 
 
 def thumbnails(packed: str, folder: str, threads: int, latents: Sequence[bytes], progress: Progress, edge: int = THUMBNAIL) -> dict[bytes, Bytes]:
@@ -703,8 +708,7 @@ def sequence(asked: Asked, threads: int, progress: Progress) -> Strip:
     plot = _for_blender([similarity_plot(found, PLOT)])[0]
     ratios = metrics.reference_step_ratio, metrics.neighbour_step_ratio
     strip = Strip(latents, _shown(found.images, loaded, EDGE, part(progress, 0.97, 1)), found.status, plot, *ratios, found.message)
-    _strips.clear()
-    _strips[asked] = strip
+    _keep(_strips, asked, strip)
     return strip
 
 
@@ -761,15 +765,34 @@ def check_sequence(asked: Asked, size: int, form: str, maps: int, out: Path, kep
     from ..core.sheets import check_atlas, check_room
 
     count = (asked.count + 1) * (len(asked.points) - 1) + 1
-    height, width = _info(asked.folder).size or (size, size)
+    height, width = _drawn_size(asked.folder, size)
     in_atlas = form in {"BLEND", "VARY"}
     if in_atlas:
         check_atlas(count, height, width)
         # Colours of one byte, side by side and one by one.
         check_memory(count, height, width, count * height * width * 3 * 2)
-    check_room(count, height, width, maps * (2 if in_atlas else 1), out)
-    if kept is not None:
-        check_room(count, height, width, maps, kept)
+    drawn = maps * (2 if in_atlas else 1)
+    check_room(count, height, width, {out: drawn} if kept is None else {out: drawn, kept: maps})
+
+
+def check_sheet(folder: str, size: int, maps: int, out: Path, kept: Path | None) -> None:
+    """Say at once what drawing a texture would come to refuse at its end.
+
+    Args:
+        maps: how many are drawn. out: folder for what is read once. kept: folder for what stays, if it stays there. The rest: as `draw_sheet`.
+
+    Raises:
+        WashiError: no model, more than a disk takes, a folder that can't be written to.
+    """
+    from ..core.sheets import check_room
+
+    height, width = _drawn_size(folder, size)
+    check_room(1, height, width, {out: maps} if kept is None else {out: maps, kept: maps})
+
+
+def _drawn_size(folder: str, size: int) -> tuple[int, int]:
+    """Height and width of a model's texture, where this edge was asked for."""
+    return _info(folder).size or (size, size)
 
 
 def draw_sequence(

@@ -26,6 +26,10 @@ TICK = 0.05
 """Seconds between two looks at what changed."""
 REST = 0.2
 """Seconds that the pointer rests on a thumbnail before a larger sheet of it is drawn."""
+LISTEN = 60.0
+"""Seconds after which the gallery stops listening for a moment: Blender saves no automatic backup while an operator listens."""
+STILL, PAUSE = 1.0, 0.1
+"""Seconds without mouse or keys before it does, so that none is missed; and for which it does."""
 PAN = 40
 """Pixels that fingers move on a trackpad for one member of a cluster, at a UI scale of 1."""
 SHEETS = 32
@@ -70,7 +74,8 @@ class Gallery:
         self._sheets: dict[Wanted, Any] = {}
         self._job: Job | None = None
         self._wanted: Wanted | None = None
-        self._rests_since = monotonic()
+        self._rests_since = self._listens_since = self._touched = monotonic()
+        self.listens = True
         self._space = EDITORS[area.type]
         self._handler = self._space.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
@@ -99,6 +104,25 @@ class Gallery:
                 if area.as_pointer() == self._area and EDITORS.get(area.type) is self._space:
                     return next(((area, region) for region in area.regions if region.as_pointer() == self._region), None)
         return None
+
+    # Listening
+
+    def touch(self) -> None:
+        """A mouse or a key was moved."""
+        self._touched = monotonic()
+
+    def pause(self) -> bool:
+        """Stop listening for a moment, where it is time to; whether it does."""
+        now = monotonic()
+        due = now - self._listens_since > LISTEN and now - self._touched > STILL and jobs.current is None
+        if due and bpy.context.preferences.filepaths.use_auto_save_temporary_files:
+            self.listens = False
+            bpy.app.timers.register(partial(_listen_again, self), first_interval=PAUSE)
+        return not self.listens
+
+    def listen(self) -> None:
+        """Listen again."""
+        self.listens, self._listens_since = True, monotonic()
 
     # What is shown
 
@@ -215,7 +239,11 @@ class Gallery:
 
     def _stop(self, stop: Stop, edge: int) -> gpu.types.GPUTexture | None:
         found = strip.strip(bpy.context.scene)
-        pixels = found.pictures[found.latents.index(stop.latent)] if found and stop.latent in found.latents else previews.small.get(stop.latent)
+        pixels = (
+            found.pictures[found.latents.index(stop.latent)]
+            if found and stop.latent in found.latents
+            else previews.small.get(session.small(bpy.context.scene, stop.latent))
+        )
         return None if pixels is None else self._kept(("stop", stop.latent, edge), lambda: gallery_engine.enlarged(pixels, edge))
 
     def _kept(self, key: tuple[Any, ...], make: Callable[[], Any]) -> gpu.types.GPUTexture:
@@ -378,6 +406,19 @@ def close() -> None:
         gallery.close()
 
 
+def _listen_again(gallery: Gallery) -> None:
+    """After a pause."""
+    if gallery is not _open or gallery.listens:
+        return
+    found = gallery.find()
+    window = next((one for one in bpy.context.window_manager.windows if found and found[0] in one.screen.areas[:]), None)
+    if found is None or window is None:
+        close()
+        return
+    with bpy.context.temp_override(window=window, area=found[0], region=found[1]):
+        bpy.ops.washi.gallery("INVOKE_DEFAULT")
+
+
 def covers(area: bpy.types.Area, region: bpy.types.Region) -> list[Cover]:
     """Regions of the area that lie over its main one."""
     return [
@@ -404,6 +445,11 @@ class WASHI_OT_gallery(bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Open it, or close the one that is open."""
         global _open  # noqa: PLW0603 - there is one
+        if _open is not None and not _open.listens:
+            _open.listen()
+            self._gallery = _open
+            context.window_manager.modal_handler_add(self)
+            return {"RUNNING_MODAL"}
         if _open is not None:
             close()
             return {"FINISHED"}
@@ -422,7 +468,9 @@ class WASHI_OT_gallery(bpy.types.Operator):
             return self._end()
         if event.type == "TIMER":
             gallery.tick()
-            return {"PASS_THROUGH"}
+            return {"FINISHED", "PASS_THROUGH"} if gallery.pause() else {"PASS_THROUGH"}
+        if not event.type.startswith("TIMER"):
+            gallery.touch()
         at = position(*found, event)
         if at is None or event.ctrl or event.alt or event.oskey or event.type.startswith("TIMER") or event.type in {"WINDOW_DEACTIVATE", "NONE"}:
             return {"PASS_THROUGH"}

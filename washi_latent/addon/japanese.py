@@ -323,6 +323,12 @@ ENGINE = {
     "{0} textures of {1} x {2} pixels need about {3} GB in {4} and {5} GB are free there: free some space, or choose a smaller size or fewer textures": (
         "{1} x {2} ピクセルのテクスチャ {0} 枚には {4} に約 {3} GB 必要で、空きは {5} GB です。空きを増やすか、サイズか枚数を減らしてください"
     ),
+    "This scene belongs to another file: make it local, or search in a scene of this file": (
+        "このシーンは別のファイルのものです。ローカル化するか、このファイルのシーンで探索してください"
+    ),
+    "a texture of {0} x {1} pixels needs about {2} GB in {3} and {4} GB are free there: free some space, or choose a smaller size": (
+        "{0} x {1} ピクセルのテクスチャには {3} に約 {2} GB 必要で、空きは {4} GB です。空きを増やすか、サイズを小さくしてください"
+    ),
     "the textures have different maps: generate them together": "テクスチャのマップが揃っていません。まとめて生成してください",
     "{0} can't be read: generate the textures again": "{0} を読み込めません。テクスチャを生成し直してください",
     "{0} has another size or depth than the first texture: generate the textures together": (

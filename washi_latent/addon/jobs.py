@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import bpy
 
@@ -151,8 +151,7 @@ class Jobs:
         self.waiting.append(job)
         self._next()
         # From a timer: a setting's update, which may have called this, must not call operators.
-        if not WASHI_OT_job.alive and not bpy.app.timers.is_registered(_watch):
-            bpy.app.timers.register(_watch)
+        _watch_soon()
         return {"FINISHED"}
 
     def fail(self, problem: str, operator: bpy.types.Operator | None = None) -> set[str]:
@@ -229,9 +228,9 @@ class Jobs:
             job.wait(5)
 
     def leave(self) -> None:
-        """End everything, and the operator that watches with it: another file is loaded, or Blender lets go of this."""
+        """End everything, and the operators that watch with it: another file is loaded, or Blender lets go of this."""
         self.cancel()
-        WASHI_OT_job.alive = False
+        WASHI_OT_job.windows.clear()
         if bpy.app.timers.is_registered(_watch):
             bpy.app.timers.unregister(_watch)
 
@@ -239,11 +238,20 @@ class Jobs:
 jobs = Jobs()
 
 
+def _watch_soon() -> None:
+    if not bpy.app.timers.is_registered(_watch):
+        bpy.app.timers.register(_watch)
+
+
 def _watch() -> None:
-    window = next(iter(bpy.context.window_manager.windows), None)
-    if window is not None and jobs.current is not None and not WASHI_OT_job.alive:
+    """Watch in every window: Blender tells an operator of the keys and buttons in its own window alone."""
+    for window in _unwatched() if jobs.current is not None else ():
         with bpy.context.temp_override(window=window):
             bpy.ops.washi.job("INVOKE_DEFAULT")
+
+
+def _unwatched() -> list[bpy.types.Window]:
+    return [window for window in bpy.context.window_manager.windows if window.as_pointer() not in WASHI_OT_job.windows]
 
 
 class WASHI_OT_job(bpy.types.Operator):
@@ -253,7 +261,9 @@ class WASHI_OT_job(bpy.types.Operator):
     bl_label = "Washi Job"
     bl_options = {"INTERNAL"}
 
-    alive = False
+    windows: ClassVar[set[int]] = set()
+    """Where one watches."""
+    _window = 0
     _timer: bpy.types.Timer | None = None
     _shown: str | None = None
     _shown_at = 0.0
@@ -264,12 +274,14 @@ class WASHI_OT_job(bpy.types.Operator):
             return {"CANCELLED"}
         self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
         context.window_manager.modal_handler_add(self)
-        WASHI_OT_job.alive = True
+        self._window = context.window.as_pointer()
+        WASHI_OT_job.windows.add(self._window)
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """A tick, or Esc; everything else passes through."""
-        if event.type == "ESC" and event.value == "PRESS" and jobs.current is not None:
+        # In the preferences or a file browser Esc closes the window.
+        if event.type == "ESC" and event.value == "PRESS" and jobs.current is not None and not context.screen.is_temporary:
             jobs.give_up()
             self._show(context)
             return {"RUNNING_MODAL"}
@@ -280,13 +292,16 @@ class WASHI_OT_job(bpy.types.Operator):
         if not jobs.poll():
             self._end(context)
             return {"FINISHED"}
+        if _unwatched():
+            _watch_soon()
         self._show(context)
         return {"PASS_THROUGH"}
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends its operators: another file is loaded, or it quits."""
-        jobs.cancel()
+        """Blender ends its operators: the window is closed, another file is loaded, or it quits."""
         self._end(context)
+        if not WASHI_OT_job.windows:
+            jobs.cancel()
 
     def _show(self, context: bpy.types.Context) -> None:
         job = jobs.current
@@ -300,7 +315,7 @@ class WASHI_OT_job(bpy.types.Operator):
             redraw()
 
     def _end(self, context: bpy.types.Context) -> None:
-        WASHI_OT_job.alive = False
+        WASHI_OT_job.windows.discard(self._window)
         if self._timer is not None:
             context.window_manager.event_timer_remove(self._timer)
             self._timer = None

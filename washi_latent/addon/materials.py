@@ -43,12 +43,14 @@ class PaperOptions:
         coordinates: "OBJECT": each object's own, at true size on every side; "UV": the UV map, at true size as the objects are unwrapped.
         relief: "BUMP" (from the height map), "NORMAL" (from the normal map; on UV only) or "NONE".
         relief_strength: 1 is true. translucency: factor on the share of light that passes, 1 is true.
+        metre: how many Blender units it is long; None: as the scene says that is looked at.
     """
 
     coordinates: Coordinates = "OBJECT"
     relief: Relief = "BUMP"
     relief_strength: float = 1.0
     translucency: float = 1.0
+    metre: float | None = None
 
 
 @dataclass(frozen=True)

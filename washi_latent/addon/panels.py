@@ -300,7 +300,7 @@ class Apply(_OfSearch):
         layout, washi, stands = self.layout, context.scene.washi, session.place(context.scene)
         row = layout.row()
         if stands is not None:
-            row.template_icon(previews.small_icon(stands.here), scale=3)
+            row.template_icon(previews.small_icon(session.small(context.scene, stands.here)), scale=3)
         column = row.column(align=True)
         column.scale_y = 1.5
         column.operator("washi.apply", icon="MATERIAL").index = -1
@@ -333,10 +333,10 @@ class Sequence(_OfSearch):
         strip.show_when_drawn(context.scene)
         column = layout.column(align=True)
         start, *between, end = session.points(context.scene)
-        _point(column, "A", start)
+        _point(column, context, "A", start)
         for index, latent in enumerate(between):
-            _point(column, "BETWEEN", latent, index)
-        _point(column, "B", end)
+            _point(column, context, "BETWEEN", latent, index)
+        _point(column, context, "B", end)
         row = layout.row(align=True)
         row.menu("WASHI_MT_point_BETWEEN", text="Add Key Point", icon="ADD")
         row.operator("washi.sequence_swap", text="", icon="ARROW_LEFTRIGHT")
@@ -350,11 +350,11 @@ class Sequence(_OfSearch):
         _strip(layout, context)
 
 
-def _point(layout: bpy.types.UILayout, end: str, latent: str, index: int = -1) -> None:
+def _point(layout: bpy.types.UILayout, context: bpy.types.Context, end: str, latent: str, index: int = -1) -> None:
     """A point's picture, and where else it can come from."""
     row = layout.row()
     picture = row.row()
-    picture.template_icon(previews.small_icon(engine.from_text(latent)) if latent else 0, scale=2)
+    picture.template_icon(previews.small_icon(session.small(context.scene, engine.from_text(latent))) if latent else 0, scale=2)
     buttons = row.row(align=True)
     buttons.scale_y = 1.6
     if index >= 0:
@@ -493,11 +493,11 @@ class Find(_Panel):
         self.layout.operator("washi.find_picture", text="Open a Picture…", icon="FILE_FOLDER").image = ""
 
 
-def _thumbnail(row: bpy.types.UILayout, latent: bytes) -> None:
+def _thumbnail(row: bpy.types.UILayout, context: bpy.types.Context, latent: bytes) -> None:
     """A small picture in a list whose rows are scaled."""
     picture = row.row()
     picture.scale_x = ROW
-    picture.template_icon(previews.small_icon(latent), scale=1)
+    picture.template_icon(previews.small_icon(session.small(context.scene, latent)), scale=1)
 
 
 class WASHI_UL_history(bpy.types.UIList):
@@ -513,7 +513,7 @@ class WASHI_UL_history(bpy.types.UIList):
         row = layout.row()
         if stands.branches[index]:
             row.separator(factor=2.0 * min(stands.branches[index], 8))
-        _thumbnail(row, stands.centers[index])
+        _thumbnail(row, context, stands.centers[index])
         row.label(text=step_name(stands, index), translate=False)
 
     def filter_items(self, context: bpy.types.Context, data: Any, property: str) -> tuple[list[int], list[int]]:
@@ -537,7 +537,7 @@ class WASHI_UL_favourites(bpy.types.UIList):
         stands = session.place(context.scene)
         row = layout.row()
         if stands is not None and index < len(stands.kept):
-            _thumbnail(row, stands.kept[index])
+            _thumbnail(row, context, stands.kept[index])
         row.prop(item, "name", text="", emboss=False)
 
 

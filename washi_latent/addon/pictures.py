@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import bpy
@@ -25,10 +26,9 @@ def picture_of(image: bpy.types.Image) -> str | bytes | engine.Pixels | None:
                 return content
         else:
             path = Path(bpy.path.abspath(image.filepath, library=image.library))
-            if path.is_file():
-                with path.open("rb") as file:
-                    if file.read(8).startswith(_SIGNS):
-                        return str(path)
+            with contextlib.suppress(OSError), path.open("rb") as file:  # it may not be there, or not be read
+                if file.read(8).startswith(_SIGNS):
+                    return str(path)
     return None if 0 in image.size else pixels_of(image)  # asking for the size loads it
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import bpy
@@ -12,11 +11,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-small: dict[bytes, NDArray[np.uint8]] = {}
-"""Pictures of history and favourites by packed latent."""
+Small = tuple[str, int, bytes]
+"""What a small picture shows: a model, which sheet of each paper, a packed latent."""
 
-_of: tuple[object, ...] = ()
-"""What all of them are pictures of: a model, and a sheet of each paper. The same latent is another texture of another model."""
+small: dict[Small, NDArray[np.uint8]] = {}
+"""Pictures of history and favourites."""
 
 _collection: bpy.utils.previews.ImagePreviewCollection | None = None
 _filled: dict[str, object] = {}
@@ -42,27 +41,19 @@ def icon(slot: str, pixels: NDArray[np.uint8], owner: object) -> int:
     return preview.icon_id
 
 
-def small_icon(latent: bytes) -> int:
+def small_icon(one: Small) -> int:
     """The icon of a place or favourite; 0 while it isn't drawn yet."""
-    pixels = small.get(latent)
-    return 0 if pixels is None else icon(f"small-{_slots.setdefault(latent, len(_slots))}", pixels, latent)
+    pixels = small.get(one)
+    return 0 if pixels is None else icon(f"small-{_slots.setdefault(one, len(_slots))}", pixels, one)
 
 
-_slots: dict[bytes, int] = {}
+_slots: dict[Small, int] = {}
 
 
-def are_of(*what: object) -> bool:
-    """Whether the small pictures are of this model and sheet."""
-    return _of == what
-
-
-def keep_only(latents: Iterable[bytes], *of: object) -> None:
-    """Let go of small pictures of other latents, and of all that are not of this model and sheet."""
-    global _of  # noqa: PLW0603 - of the pictures above
-    wanted = set(latents) if are_of(*of) else set[bytes]()
-    _of = of
+def keep_only(wanted: set[Small]) -> None:
+    """Let go of the other small pictures."""
     if not set(small) <= wanted:
-        kept = {latent: pixels for latent, pixels in small.items() if latent in wanted}
+        kept = {one: pixels for one, pixels in small.items() if one in wanted}
         small.clear()
         small.update(kept)
         _slots.clear()

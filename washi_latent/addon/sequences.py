@@ -1,6 +1,6 @@
 """An interpolated sequence as materials: one a texture, one that is a film, one that blends, one that varies by object.
 
-Main thread only, and names go in and out, never datablocks. Making a sequence again under the same name replaces what it made
+Main thread only, and names go in and out, never datablocks; `known` is what `apply.measured` gave of the objects before. Making a sequence again under the same name replaces what it made
 before. The pictures of the last three forms are prepared by a job: `core.sheets.number_files` and `core.sheets.write_atlas`.
 """
 
@@ -15,20 +15,25 @@ from typing import TYPE_CHECKING, Any, Literal
 import bpy
 
 from .apply import (
+    Lengths,
     Sheet,
     Store,
+    Surface,
     all_or_nothing,
     assign,
     carriers,
     discard_images,
     fill,
+    is_unused,
     load_maps,
+    metre,
     own_images,
     possible_store,
     remember,
+    surfaces,
     take_over,
     tiles_per_unit,
-    units_per_metre,
+    uv_measured,
 )
 from .materials import Nodes, PaperOptions, build, group, group_socket, image_node, refused
 from .references import Reference
@@ -51,8 +56,8 @@ class Made:
     note: str | None = None
 
 
-def check(settings: Film | Blend | None, objects: Sequence[Reference], options: PaperOptions) -> None:
-    """Say at once what making the materials would refuse, before textures are drawn for it.
+def check(settings: Film | Blend | None, objects: Sequence[Reference], options: PaperOptions) -> dict[Reference, Surface]:
+    """Say at once what making the materials would refuse, before textures are drawn for it; what is left for `measured` to refuse.
 
     Args:
         settings: of a form that may refuse them, or None.
@@ -64,7 +69,7 @@ def check(settings: Film | Blend | None, objects: Sequence[Reference], options: 
         settings.expression(1)
     elif isinstance(settings, Blend):
         settings.check()
-    tiles_per_unit(1.0, carriers(objects), options)
+    return surfaces(objects, options)
 
 
 # A material for each texture
@@ -80,6 +85,7 @@ def one_material_each(
     in_slots: bool = False,
     options: PaperOptions | None = None,
     store: Store = "PACKED",
+    known: Lengths | None = None,
 ) -> Made:
     """A material for each texture, in order along the objects, or in the slots of each object.
 
@@ -97,7 +103,7 @@ def one_material_each(
     chosen = options or PaperOptions()
     _same_tile(sheets)
     targets = in_order(carriers(objects), order, reverse)
-    scale = tiles_per_unit(sheets[0].tile_mm, targets, chosen)
+    scale = tiles_per_unit(sheets[0].tile_mm, uv_measured(targets, chosen, known), chosen)
     store, note = possible_store(store)
     # All of them before the first material changes: a file that is missing leaves everything as it was.
     loaded = [load_maps(sheet.files, f"{name} {i + 1:02d}", chosen, store) for i, sheet in enumerate(sheets)]
@@ -195,6 +201,7 @@ def animated_material(
     objects: Sequence[Reference] = (),
     film: Film | None = None,
     options: PaperOptions | None = None,
+    known: Lengths | None = None,
 ) -> Made:
     """One material that shows one texture after another, from a numbered row of files.
 
@@ -211,7 +218,7 @@ def animated_material(
     closed = played.repeat == "LOOP" and len(sheets) > 1 and sheets[0].provenance.get("latent") == sheets[-1].provenance.get("latent")
     expression = played.expression(len(sheets) - closed)
     targets = carriers(objects)
-    scale = tiles_per_unit(sheets[0].tile_mm, targets, chosen)
+    scale = tiles_per_unit(sheets[0].tile_mm, uv_measured(targets, chosen, known), chosen)
     images = load_maps(first, name, chosen, None)
     for image in images.values():
         image.source = "SEQUENCE"
@@ -276,6 +283,7 @@ def blending_material(
     blend: Blend | None = None,
     options: PaperOptions | None = None,
     store: Store = "PACKED",
+    known: Lengths | None = None,
 ) -> Made:
     """One material that goes through the sequence from place to place, each place mixing the two textures that are nearest.
 
@@ -294,7 +302,7 @@ def blending_material(
         high = add.math("MINIMUM", -0.2, 3.4, add.math("ADD", -0.4, 3.4, low, 1.0), float(atlas.count - 1))
         return low, high, add.math("SUBTRACT", -0.2, 3, position, low)
 
-    return _from_atlas(sheets, atlas, name, objects, f"BLEND_{chosen.by}", options, store, places)
+    return _from_atlas(sheets, atlas, name, objects, f"BLEND_{chosen.by}", options, store, places, known=known)
 
 
 def _position(add: Nodes, blend: Blend) -> Any:
@@ -354,6 +362,7 @@ def varying_material(
     variation: Variation | None = None,
     options: PaperOptions | None = None,
     store: Store = "PACKED",
+    known: Lengths | None = None,
 ) -> Made:
     """One material that shows another of the textures on each object that has it.
 
@@ -374,7 +383,7 @@ def varying_material(
         whole = add.math("FLOOR", -0.4, 3, add.math("MULTIPLY", -0.7, 3, drawn, float(atlas.count)))
         return add.math("MINIMUM", -0.2, 3, whole, float(atlas.count - 1)), None, None
 
-    made = _from_atlas(sheets, atlas, name, objects, f"VARIATION_{chosen.by}", options, store, places, chosen.shift)
+    made = _from_atlas(sheets, atlas, name, objects, f"VARIATION_{chosen.by}", options, store, places, chosen.shift, known)
     if chosen.number:
         for number, target in enumerate(carriers(objects)):
             target.pass_index = number
@@ -397,6 +406,7 @@ def _from_atlas(
     store: Store,
     places: Callable[[Nodes], tuple[Any, Any, Any]],
     shift: bool = False,
+    known: Lengths | None = None,
 ) -> Made:
     """A material that reads one or two cells of an atlas: `places` gives their numbers and the second's weight."""
     chosen = options or PaperOptions()
@@ -404,7 +414,7 @@ def _from_atlas(
     if atlas.count != len(sheets):
         raise refused(f"the pictures hold {atlas.count} textures, and the sequence {len(sheets)}: write the sequence again")
     targets = carriers(objects)
-    scale = tiles_per_unit(sheets[0].tile_mm, targets, chosen)
+    scale = tiles_per_unit(sheets[0].tile_mm, uv_measured(targets, chosen, known), chosen)
     store, note = possible_store(store)
     images = load_maps(atlas.files, name, chosen, store)
 
@@ -539,7 +549,7 @@ def _one(
     """The sequence's one material, made anew and given to the objects."""
     material = _member(name, name)
     before = own_images(material)
-    build(material, options, scale, units_per_metre(), maps, keep=POSITION if form == "BLEND_VALUE" else "")
+    build(material, options, scale, metre(options), maps, keep=POSITION if form == "BLEND_VALUE" else "")
     facts = {**sheets[0].provenance, "tile_mm": sheets[0].tile_mm}
     remember(material, {**facts, "sequence": {"form": form, "latents": [sheet.provenance.get("latent") for sheet in sheets]}})
     take_over(material, before, images)
@@ -552,7 +562,7 @@ def _one(
 def _drop_leftovers(name: str, kept: Sequence[bpy.types.Material]) -> None:
     """Remove what this sequence made before and nothing uses any more."""
     for material in _of_sequence(name):
-        if material not in kept and material.users == 0:
+        if material not in kept and is_unused(material):
             images = own_images(material)
             bpy.data.materials.remove(material)
             discard_images(images)

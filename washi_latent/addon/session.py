@@ -13,6 +13,7 @@ import bpy
 
 from . import engine, preferences, previews
 from .jobs import Job, acting, jobs, redraw
+from .references import found, reference
 from .translations import MESSAGE
 
 if TYPE_CHECKING:
@@ -68,9 +69,13 @@ def given_up(scene: bpy.types.Scene) -> bool:
 
 # Gestures
 
+_LINKED = MESSAGE("This scene belongs to another file: make it local, or search in a scene of this file")
+"""What is changed in a linked scene would not be saved."""
+
 
 def write(scene: bpy.types.Scene, packed: str) -> None:
     """Keep a search in the scene, with the lists and settings that mirror it."""
+    changing()
     washi, before = scene.washi, place(scene)
     washi.state = packed
     redraw()
@@ -86,6 +91,16 @@ def write(scene: bpy.types.Scene, packed: str) -> None:
     for row, name in zip(washi.favourites, stands.favourites, strict=True):
         _mirror(row, name=name)
     _mirror_settings(washi, stands)
+
+
+def changing() -> None:
+    """The scene changes: in Edit Mode see to it that the next undo step holds that.
+
+    Steps of Edit Mode hold what is edited; undo brings back the rest of the file from the last step that held all of it, and with it
+    an older search. A datablock that came or went since has Blender keep all of the file with the next step.
+    """
+    if bpy.context.mode.startswith("EDIT"):
+        bpy.data.texts.remove(bpy.data.texts.new("Washi"))
 
 
 def reset_directions(scene: bpy.types.Scene) -> None:
@@ -126,12 +141,14 @@ def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None
     acting()
     stands = place(scene)
     try:
+        if not scene.is_editable:
+            raise WashiError(_LINKED)
         if stands is None:
             raise WashiError(MESSAGE("There is no search here yet: begin with Explore"))
         packed = engine.walk(scene.washi.state, preferences.model_folder(stands.model), gesture)
     except WashiError as error:
         jobs.error = str(error)
-        if stands is not None and preferences.model_folder(stands.model):
+        if stands is not None and scene.is_editable and preferences.model_folder(stands.model):
             write(scene, scene.washi.state)  # settings show again what the search says
         return jobs.error
     jobs.error = jobs.note = ""
@@ -243,11 +260,14 @@ def find(scene: bpy.types.Scene, picture: str | bytes | engine.Pixels, operator:
 
 def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], str], message: str, operator: bpy.types.Operator | None) -> set[str]:
     """Compute a search in a job, and keep it in one undo step unless something else was done meanwhile."""
-    name, before = scene.name, scene.washi.state
+    if not scene.is_editable:
+        return jobs.fail(_LINKED, operator)
+    here, before = reference(scene), scene.washi.state
 
     def done(packed: str) -> None:
-        there = bpy.data.scenes.get(name)
+        there = found(bpy.data.scenes, here)
         if there is not None and there.washi.state == before:
+            acting()
             write(there, packed)
             push(message)
             look_soon(there)
@@ -272,15 +292,15 @@ def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None
     stands = place(scene)
     if stands is None or engine.kept_look(stands.key) is not None:
         return thumbnails_soon(scene)
-    packed, folder, threads, key, name = scene.washi.state, preferences.model_folder(stands.model), preferences.threads(), stands.key, scene.name
+    packed, folder, threads, key, here = scene.washi.state, preferences.model_folder(stands.model), preferences.threads(), stands.key, reference(scene)
     _given_up.add(key)  # until it is done
 
     def work(progress: engine.Tell) -> engine.Look:
         return engine.look(packed, folder, threads, progress)
 
-    def done(found: engine.Look) -> None:
-        _given_up.discard(found.key)
-        there = bpy.data.scenes.get(name)
+    def done(seen: engine.Look) -> None:
+        _given_up.discard(seen.key)
+        there = found(bpy.data.scenes, here)
         if there is not None:
             thumbnails_soon(there)
 
@@ -292,7 +312,7 @@ def look_when_drawn(scene: bpy.types.Scene) -> None:
     stands = place(scene)
     if stands is None or jobs.current is not None or stands.key in _given_up or bpy.app.background:
         return
-    drawn = previews.are_of(stands.model, engine.noise_seed(scene.washi.state)) and all(one in previews.small for one in small_pictures(scene, stands))
+    drawn = all(one in previews.small for one in small_pictures(scene))
     if drawn and engine.kept_look(stands.key) is not None:
         return
     global _drawn  # noqa: PLW0603 - a timer takes no arguments
@@ -307,10 +327,20 @@ def _look_now() -> None:
         look_soon(scene)
 
 
-def small_pictures(scene: bpy.types.Scene, stands: engine.Place) -> list[bytes]:
-    """Packed latents of which panels show small pictures, each once."""
-    ends = points(scene)
-    return list(dict.fromkeys((*stands.centers, *stands.kept, *(engine.from_text(one) for one in ends if one))))
+def small(scene: bpy.types.Scene, latent: bytes) -> previews.Small:
+    """What a small picture of a packed latent shows in a scene with a search."""
+    stands = place(scene)
+    return (stands.model, engine.noise_seed(scene.washi.state), latent) if stands else ("", 0, latent)
+
+
+def small_pictures(scene: bpy.types.Scene) -> list[previews.Small]:
+    """Of what panels show small pictures, each once."""
+    stands = place(scene)
+    if stands is None:
+        return []
+    latents = (*stands.centers, *stands.kept, *(engine.from_text(one) for one in points(scene) if one))
+    of = stands.model, engine.noise_seed(scene.washi.state)
+    return [(*of, latent) for latent in dict.fromkeys(latents)]
 
 
 def points(scene: bpy.types.Scene) -> tuple[str, ...]:
@@ -326,21 +356,18 @@ def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
     stands = place(scene)
     if stands is None:
         return {"FINISHED"}
-    wanted = small_pictures(scene, stands)
-    previews.keep_only(wanted, stands.model, engine.noise_seed(scene.washi.state))
-    missing = [latent for latent in wanted if latent not in previews.small]
+    # What another window shows of another scene stays: its panels would draw it anew, and take these away for it.
+    previews.keep_only({one for other in bpy.data.scenes for one in small_pictures(other)})
+    missing = [one for one in small_pictures(scene) if one not in previews.small]
     if not missing or bpy.app.background:
         return {"FINISHED"}
     packed, folder, threads = scene.washi.state, preferences.model_folder(stands.model), preferences.threads()
 
-    of = stands.model, engine.noise_seed(packed)
-
     def work(progress: engine.Tell) -> dict[bytes, Any]:
-        return engine.thumbnails(packed, folder, threads, missing, progress)
+        return engine.thumbnails(packed, folder, threads, [latent for *_, latent in missing], progress)
 
     def done(drawn: dict[bytes, Any]) -> None:
-        if previews.are_of(*of):
-            previews.small.update(drawn)
+        previews.small.update({one: drawn[one[2]] for one in missing})
 
     return jobs.run(Job(MESSAGE("Drawing the history"), work, done, "thumbnails"))
 
@@ -349,5 +376,5 @@ def forget() -> None:
     """Let go of everything: another file, or the extension is disabled."""
     _given_up.clear()
     _shown.clear()
-    jobs.error = ""
+    jobs.error = jobs.note = ""
     previews.clear()

@@ -27,18 +27,18 @@ class _Picked:
     """A pick whose sequence is being written.
 
     Attributes:
-        scene: its name. node: index and latent of where it led.
+        scene: that of the search. node: index and latent of where it led.
         owed: its undo step waits for the sequence, to be one with it. undone: it was taken back, so that nothing is written.
     """
 
-    scene: str
+    scene: Reference
     node: tuple[int, bytes]
     owed: bool = True
     undone: bool = False
 
     def stands(self) -> bool:
         """Whether the search still holds it."""
-        scene = bpy.data.scenes.get(self.scene)
+        scene = found(bpy.data.scenes, self.scene)
         place = session.place(scene) if scene is not None else None
         index, latent = self.node
         return place is not None and place.centers[index : index + 1] == (latent,)
@@ -69,6 +69,7 @@ def strip(scene: bpy.types.Scene) -> engine.Strip | None:
 
 def set_point(scene: bpy.types.Scene, end: str, latent: bytes) -> None:
     """Make a packed latent of the scene's model an end, "A" or "B", or one more key point, "BETWEEN"; points of another model go."""
+    session.changing()
     washi = scene.washi
     if washi.sequence_model not in ("", washi.model):
         washi.sequence.between.clear()
@@ -143,7 +144,7 @@ def plot_icon(found: engine.Strip) -> int:
 def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None, with_pick: bool = False) -> set[str]:
     """Draw the sequence and put it into materials, in one undo step, with a pick's where that waits; an operator's result."""
     from ..core.errors import WashiError
-    from .apply import drop_ahead, file_name, files_beside, keep_unused, pack_ahead
+    from .apply import drop_ahead, file_name, files_beside, is_unused, keep_unused, measured, pack_ahead
     from .materials import PaperOptions, shown_maps
     from .operators.apply import options_of
 
@@ -165,14 +166,15 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     paper, film = PaperOptions(**options_of(washi)), Path(bpy.data.filepath).parent / "textures" if form == "FILM" else None
     maps = shown_maps(paper)
     try:
-        finish = _finisher([reference(thing) for thing in context.selected_objects], washi, paper)
+        finish, surfaces = _finisher([reference(thing) for thing in context.selected_objects], washi, paper)
         engine.check_sequence(wanted, size, form, len(maps), Path(tempfile.gettempdir()), film or beside)
     except WashiError as error:
         return refuse(str(error))
-    temporary = Path(tempfile.mkdtemp(prefix="washi-latent-"))
+    temporary, lengths = Path(tempfile.mkdtemp(prefix="washi-latent-")), dict[Reference, Any]()
 
     def work(progress: engine.Tell) -> engine.Drawn:
-        drawn = engine.draw_sequence(wanted, threads, size, temporary, safe_name(name), form, film, progress, maps)
+        lengths.update(measured(surfaces))
+        drawn = engine.draw_sequence(wanted, threads, size, temporary, file_name(name), form, film, progress, maps)
         return engine.keep_drawn(drawn, file_name(name), beside)
 
     def before(drawn: engine.Drawn) -> Iterator[None]:
@@ -183,8 +185,8 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     def done(drawn: engine.Drawn) -> None:
         if picked is not None and picked.undone:
             return
-        made = finish(drawn, name)
-        unused = [one for name in made.materials if (one := found(bpy.data.materials, name)) is not None and one.users == 0]
+        made = finish(drawn, name, lengths)
+        unused = [one for name in made.materials if (one := found(bpy.data.materials, name)) is not None and is_unused(one)]
         kept = keep_unused(unused) if unused else None
         jobs.note = made.note or kept or sentence(MESSAGE("The sequence is in {count} materials"), count=len(made.materials))
         count, size = drawn.earlier
@@ -206,7 +208,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
             _picked.clear()
 
     stands = session.place(scene)
-    picked = _Picked(scene.name, (stands.current, stands.here)) if with_pick and stands is not None else None
+    picked = _Picked(reference(scene), (stands.current, stands.here)) if with_pick and stands is not None else None
     if picked is not None:
         _picked.append(picked)
     return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, "write", ended, before), operator)
@@ -250,13 +252,8 @@ def _after_undo(_: object) -> None:
         jobs.drop("write")
 
 
-def safe_name(name: str) -> str:
-    """A name that every file system takes."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)[:60]
-
-
-def _finisher(objects: list[Reference], washi: Any, paper: Any) -> Callable[[engine.Drawn, str], Any]:
-    """What puts a drawn sequence into materials, with the settings as they are now.
+def _finisher(objects: list[Reference], washi: Any, paper: Any) -> tuple[Callable[[engine.Drawn, str, Any], Any], Any]:
+    """What puts a drawn sequence into materials, with the settings as they are now and the lengths of the UV; the surfaces to measure for it.
 
     Raises:
         WashiError: with these settings it would not.
@@ -268,18 +265,18 @@ def _finisher(objects: list[Reference], washi: Any, paper: Any) -> Callable[[eng
     film = sequences.Film(chosen.frame_start, chosen.frame_end, chosen.offset, chosen.repeat)
     blend = sequences.Blend(chosen.blend_by, chosen.axis, chosen.attribute, chosen.empty, chosen.first, chosen.last)
     vary = sequences.Variation(chosen.vary_by, chosen.vary_seed, chosen.vary_number, chosen.vary_shift)
-    sequences.check({"FILM": film, "BLEND": blend}.get(form), objects, paper)
+    surfaces = sequences.check({"FILM": film, "BLEND": blend}.get(form), objects, paper)
 
-    def finish(drawn: engine.Drawn, name: str) -> Any:
+    def finish(drawn: engine.Drawn, name: str, known: Any) -> Any:
         if form == "EACH":
-            return sequences.one_material_each(drawn.sheets, name, objects, order, reverse, in_slots, paper, store)
+            return sequences.one_material_each(drawn.sheets, name, objects, order, reverse, in_slots, paper, store, known)
         if form == "FILM":
-            return sequences.animated_material(drawn.sheets, drawn.first, name, objects, film, paper)
+            return sequences.animated_material(drawn.sheets, drawn.first, name, objects, film, paper, known)
         if form == "BLEND":
-            return sequences.blending_material(drawn.sheets, drawn.atlas, name, objects, blend, paper, store)
-        return sequences.varying_material(drawn.sheets, drawn.atlas, name, objects, vary, paper, store)
+            return sequences.blending_material(drawn.sheets, drawn.atlas, name, objects, blend, paper, store, known)
+        return sequences.varying_material(drawn.sheets, drawn.atlas, name, objects, vary, paper, store, known)
 
-    return finish
+    return finish, surfaces
 
 
 def forget() -> None:

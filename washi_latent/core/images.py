@@ -94,12 +94,31 @@ def free_bytes(folder: Path) -> int:
     Raises:
         WashiError: the disk doesn't say.
     """
-    while not folder.exists():
-        folder = folder.parent
     try:
-        return shutil.disk_usage(folder).free
+        return shutil.disk_usage(_there(folder)).free
     except OSError as error:
         raise cannot_write(folder, error) from error
+
+
+def check_folder(folder: Path) -> int:
+    """See to it that a folder that needn't be there yet can be written to; the number of its disk.
+
+    Raises:
+        WashiError: it can't.
+    """
+    try:
+        there = _there(folder)
+        with tempfile.TemporaryFile(dir=there):
+            return there.stat().st_dev
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def _there(folder: Path) -> Path:
+    """The part of a path that is there."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:

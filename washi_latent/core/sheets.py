@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from .errors import WashiError
-from .images import free_bytes, make_folder, save_png, write_atomically
+from .images import check_folder, free_bytes, make_folder, save_png, write_atomically
 from .progress import Progress, ignore, part
 
 Files = Mapping[str, Path]
@@ -118,16 +118,29 @@ def check_atlas(count: int, height: int, width: int) -> None:
         raise WashiError(f"{columns} x {rows} textures of {width} x {height} pixels are more than graphics cards take: choose a smaller size or fewer textures")
 
 
-def check_room(count: int, height: int, width: int, files: int, folder: Path) -> None:
-    """See to it that so many textures of this size, of `files` files each, are likely to fit on the disk of a folder.
+def check_room(count: int, height: int, width: int, files: Mapping[Path, int]) -> None:
+    """See to it that so many textures of this size can be written, and are likely to fit on the disks.
+
+    Args:
+        files: of each texture, by the folder that they go to, which needn't be there yet. Folders on one disk share its room.
 
     Raises:
-        WashiError: they aren't.
+        WashiError: they can't or aren't.
     """
-    needed, free = count * height * width * files * _BYTES_A_PIXEL, free_bytes(folder)
-    if needed > free:
+    disks: dict[int, list[Path]] = {}
+    for folder in files:
+        disks.setdefault(check_folder(folder), []).append(folder)
+    for folders in disks.values():
+        needed, free = count * height * width * sum(files[folder] for folder in folders) * _BYTES_A_PIXEL, free_bytes(folders[0])
+        if needed <= free:
+            continue
+        wanted, there, where = f"{needed / 2**30:.1f}", f"{free / 2**30:.1f}", " + ".join(map(str, folders))
+        if count == 1:
+            raise WashiError(
+                f"a texture of {width} x {height} pixels needs about {wanted} GB in {where} and {there} GB are free there: free some space, or choose a smaller size"
+            )
         raise WashiError(
-            f"{count} textures of {width} x {height} pixels need about {needed / 2**30:.1f} GB in {folder} and {free / 2**30:.1f} GB are free there: free some space, or choose a smaller size or fewer textures"
+            f"{count} textures of {width} x {height} pixels need about {wanted} GB in {where} and {there} GB are free there: free some space, or choose a smaller size or fewer textures"
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 
 from .. import engine, preferences, session
-from ..jobs import Job, jobs
+from ..jobs import Job, acting, jobs
 from ..references import Reference, name_of, reference
 from ..translations import MESSAGE, sentence
 
@@ -19,12 +19,23 @@ MADE_BY = "washi_latent"
 
 def options_of(washi: "bpy.types.PropertyGroup") -> "dict[str, object]":
     """The scene's settings as `materials.PaperOptions` takes them."""
+    from ..apply import units_per_metre
+
     return {
         "coordinates": washi.coordinates,
         "relief": "BUMP" if washi.coordinates == "OBJECT" and washi.relief == "NORMAL" else washi.relief,
         "relief_strength": washi.relief_strength,
         "translucency": washi.translucency,
+        "metre": units_per_metre(washi.id_data),  # another window may look at another scene when it is done
     }
+
+
+def active_material(context: bpy.types.Context) -> bpy.types.Material | None:
+    """The material that a shader editor has pinned, else the active object's."""
+    space = context.space_data
+    if space is not None and space.type == "NODE_EDITOR" and space.pin and isinstance(space.id, bpy.types.Material):
+        return space.id
+    return context.object.active_material if context.object is not None else None
 
 
 class WASHI_OT_apply(bpy.types.Operator):
@@ -51,7 +62,7 @@ class WASHI_OT_apply(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Draw the maps in a job; then the material, in one undo step."""
         from ...core.errors import WashiError
-        from ..apply import apply_sheet, check, drop_ahead, file_name, files_beside, pack_ahead
+        from ..apply import Lengths, apply_sheet, check, drop_ahead, file_name, files_beside, measured, pack_ahead
         from ..materials import PaperOptions, shown_maps
 
         scene, washi = context.scene, context.scene.washi
@@ -66,20 +77,24 @@ class WASHI_OT_apply(bpy.types.Operator):
         store, size, threads = washi.store, int(washi.size), preferences.threads()
         folder, noise_seed = preferences.model_folder(washi.model), engine.noise_seed(washi.state)
         paper, beside = PaperOptions(**options_of(washi)), files_beside(store)
+        maps = shown_maps(paper)
         try:
-            check(objects, into, paper)
+            surfaces = check(objects, into, paper)
+            engine.check_sheet(folder, size, len(maps), Path(tempfile.gettempdir()), beside)
         except WashiError as error:
             return jobs.fail(str(error), self)
         file = file_name(name if into is None else name_of(into))
-        maps = shown_maps(paper)
         temporary = Path(tempfile.mkdtemp(prefix="washi-latent-"))
 
-        def work(progress: engine.Tell) -> engine.Sheet:
+        def work(progress: engine.Tell) -> tuple[engine.Sheet, Lengths]:
+            lengths = measured(surfaces)
             sheet = engine.draw_sheet(folder, threads, latent, size, noise_seed, temporary, file, progress, maps)
-            return engine.keep_files([sheet], [file], beside)[0]
+            return engine.keep_files([sheet], [file], beside)[0], lengths
 
-        def done(sheet: engine.Sheet) -> None:
-            applied = apply_sheet(sheet, name, objects, into, paper, store)
+        def done(result: tuple[engine.Sheet, Lengths]) -> None:
+            acting()
+            sheet, lengths = result
+            applied = apply_sheet(sheet, name, objects, into, paper, store, known=lengths)
             jobs.note = applied.note or sentence(MESSAGE("Material {name} is ready"), name=applied.material)
             session.push(MESSAGE("Apply"))
 
@@ -87,14 +102,14 @@ class WASHI_OT_apply(bpy.types.Operator):
             drop_ahead()
             shutil.rmtree(temporary, ignore_errors=True)
 
-        return jobs.run(Job(MESSAGE("Drawing the texture"), work, done, ended=ended, before=lambda sheet: pack_ahead([sheet.files], paper, store)), self)
+        return jobs.run(Job(MESSAGE("Drawing the texture"), work, done, ended=ended, before=lambda result: pack_ahead([result[0].files], paper, store)), self)
 
 
 def _target(context: bpy.types.Context) -> tuple[Reference | None, str]:
     """The material that is replaced, or None for a new one; or what is wrong."""
     if context.scene.washi.target_slot == "NEW":
         return None, ""
-    material = context.object.active_material if context.object is not None else None
+    material = active_material(context)
     if material is None:
         return None, MESSAGE("The active object has no material to replace: choose a new material, or select another object")
     return reference(material), ""
@@ -104,7 +119,7 @@ class _OfMaterial:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Where the active material was made by Washi Latent."""
-        material = context.object.active_material if context.scene is not None and context.object is not None else None
+        material = active_material(context) if context.scene is not None else None
         return material is not None and MADE_BY in material
 
 
@@ -121,11 +136,12 @@ class WASHI_OT_continue_from_material(_OfMaterial, bpy.types.Operator):
         from ..apply import provenance_of
 
         try:
-            made = provenance_of(context.object.active_material)
+            made = provenance_of(active_material(context))
         except WashiError as error:
             return jobs.fail(str(error), self)
         if not preferences.model_folder(made["model"]):
             return jobs.fail(MESSAGE("The model that made this material is not here: add it first"), self)
+        acting()
         session.choose_model(context.scene, made["model"])
         return session.begin(context.scene, self, MESSAGE("Continue from This Material"), latent=made["latent"], noise_seed=made["seed"])
 
@@ -144,14 +160,15 @@ class WASHI_OT_mark_asset(_OfMaterial, bpy.types.Operator):
         from ..apply import color_image, mark_asset
         from ..pictures import picture_of
 
-        wanted, catalogue = reference(context.object.active_material), self.catalogue
-        image = color_image(context.object.active_material)
+        material, catalogue = active_material(context), self.catalogue
+        wanted, image = reference(material), color_image(material)
         picture = None if image is None else picture_of(image)
 
         def work(_: engine.Tell) -> bytes | None:
             return None if picture is None else engine.preview(picture)
 
         def done(preview: bytes | None) -> None:
+            acting()
             marked = mark_asset(wanted, catalogue, preview)
             jobs.note = marked.note or sentence(MESSAGE("{name} is an asset now"), name=marked.material)
             session.push(MESSAGE("Mark as Asset"))

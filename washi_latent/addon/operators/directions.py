@@ -5,6 +5,7 @@
 import bpy
 
 from .. import directions, session
+from ..jobs import acting
 from ..properties import WASHI_PG_amount
 from .explore import Gesture
 
@@ -53,6 +54,7 @@ class WASHI_OT_reset_directions(Gesture, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Set them back."""
+        acting()
         session.reset_directions(context.scene)
         return {"FINISHED"}
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import bpy
 
 from .. import engine, preferences, session
-from ..jobs import Job, jobs
+from ..jobs import Job, acting, jobs
+from ..references import found, reference
 from ..translations import MESSAGE
 
 
@@ -24,6 +25,7 @@ class WASHI_OT_choose_model(bpy.types.Operator):
         """Put this search aside, take up the other."""
         if not preferences.model_folder(self.name):
             return jobs.fail(MESSAGE("There is no such model here: add it, or choose another"), self)
+        acting()
         session.choose_model(context.scene, self.name)
         return {"FINISHED"}
 
@@ -45,13 +47,14 @@ class WASHI_OT_add_model(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Check it, copy it, choose it."""
-        path, folder, name = bpy.path.abspath(self.filepath), preferences.user_folder(), context.scene.name
+        path, folder, here = bpy.path.abspath(self.filepath), preferences.user_folder(), reference(context.scene)
 
         def done(added: str) -> None:
             preferences.refresh_models()
             engine.forget_models()
-            there = bpy.data.scenes.get(name)
+            there = found(bpy.data.scenes, here)
             if there is not None:
+                acting()
                 session.choose_model(there, added)
                 session.push(MESSAGE("Add Model"))
 

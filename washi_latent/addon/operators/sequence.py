@@ -7,7 +7,7 @@ import struct
 import bpy
 
 from .. import session, strip
-from ..jobs import jobs
+from ..jobs import acting, jobs
 from ..translations import MESSAGE
 
 ENDS = (
@@ -58,8 +58,9 @@ class WASHI_OT_sequence_from(_InSearch, bpy.types.Operator):
     def _from_material(self, context: bpy.types.Context) -> set[str]:
         from ...core.errors import WashiError
         from ..apply import provenance_of
+        from .apply import active_material
 
-        material = context.object.active_material if context.object is not None else None
+        material = active_material(context)
         try:
             if material is None:
                 raise WashiError(MESSAGE("The active object has no material: select an object with one"))
@@ -71,6 +72,7 @@ class WASHI_OT_sequence_from(_InSearch, bpy.types.Operator):
         return self._set(context, made["latent"])
 
     def _set(self, context: bpy.types.Context, latent: list[float] | tuple[float, ...]) -> set[str]:
+        acting()
         strip.set_point(context.scene, self.end, struct.pack(f"<{len(latent)}d", *latent))
         session.thumbnails_soon(context.scene)
         return {"FINISHED"}
@@ -87,6 +89,8 @@ class WASHI_OT_sequence_remove(_InSearch, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Remove it."""
+        acting()
+        session.changing()
         between = context.scene.washi.sequence.between
         if self.index < len(between):
             between.remove(self.index)
@@ -102,6 +106,8 @@ class WASHI_OT_sequence_swap(_InSearch, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """A becomes B, and key points change their order."""
+        acting()
+        session.changing()
         washi = context.scene.washi
         washi.sequence_start, washi.sequence_end = washi.sequence_end, washi.sequence_start
         points = [point.latent for point in washi.sequence.between][::-1]
