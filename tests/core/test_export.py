@@ -120,6 +120,17 @@ def test_a_sidecar_of_other_values_is_none(place: tuple[str, ...], value: Any, t
     assert contents(out) == uncut
 
 
+def test_a_place_that_can_not_be_an_exports_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    items = items_of(tmp_path)
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "taken" / "manifest.json").mkdir(parents=True)
+    for place, said in (("file", "is a file, not a folder"), ("taken", "a folder of that name is there")):
+        for call in (export, estimate):
+            with pytest.raises(WashiError, match=said):
+                call(items, tmp_path / place)
+    assert not list(tmp_path.rglob("*.png"))
+
+
 def test_a_file_that_is_cut_short_or_foreign_is_told(tmp_path: Path, uncut: dict[str, bytes]) -> None:
     out = tmp_path / "uncut"
     cut = out / "a/small-64-seed-0-0_height.png"

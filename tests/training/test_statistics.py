@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from washi_latent.core.light import scanned
+from washi_latent.training import evaluation, sheet_evaluation
 from washi_latent.training.evaluation import energy_distance, frechet_distance
 from washi_latent.training.sheet import FreeSheets, SheetTrainer, make_pairs, recipe_vector
 from washi_latent.training.sheet_evaluation import distances
@@ -83,3 +88,20 @@ def test_distances_are_means_over_draws() -> None:
     )
     assert found["energy"]["generated_range"][0] <= found["energy"]["generated"] <= found["energy"]["generated_range"][1]
     assert found["coverage"]["coverage"] < found["coverage"]["coverage_simulated"]
+
+
+@pytest.mark.parametrize("module", [evaluation, sheet_evaluation], ids=lambda module: module.__name__)
+def test_an_evaluation_refuses_a_seed_before_it_begins(module: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert module.main(["washi-sheet", "--seed", "-1"]) == 2
+    assert "the seed is -1" in capsys.readouterr().err
+
+
+def test_figures_are_printed_though_they_can_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sheet_evaluation, "evaluate_sheets", lambda *_, **__: {"ratio": 1.0})
+    monkeypatch.setattr(sheet_evaluation, "table", lambda figures: f"| ratio | {figures['ratio']} |")
+    assert sheet_evaluation.main(["washi-sheet", "--json", str(tmp_path / "nowhere" / "a.json")]) == 2
+    said = capsys.readouterr()
+    assert said.out == "| ratio | 1.0 |\n"
+    assert "the folder does not exist" in said.err
+    assert sheet_evaluation.main(["washi-sheet", "--json", str(tmp_path / "a.json")]) == 0
+    assert json.loads((tmp_path / "a.json").read_text()) == {"ratio": 1.0}

@@ -9,6 +9,7 @@ the other, and the last one sees everything.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -28,7 +29,7 @@ from typing import Any, cast
 import numpy as np
 
 from .errors import WashiError
-from .images import free_bytes, make_folder, write_json
+from .images import cannot_write, free_bytes, make_folder, write_json
 from .items import (
     MANIFEST,
     PROGRAM,
@@ -164,6 +165,7 @@ def export(
     if not 1 <= jobs <= 1024:
         raise WashiError(f"{jobs} jobs were asked for: choose 1 to 1024")
     began = time.perf_counter()
+    _check_place(Path(out))
     folder = make_folder(Path(out)).resolve()
     tally = _Tally(sum(item.weight for item in items))
     with _run_folder(folder) as staging:
@@ -369,6 +371,13 @@ def _model(item: Item, threads: int) -> TextureModel:
 # The folder
 
 
+def _check_place(folder: Path) -> None:
+    """Refuse where a folder can't be, or not its manifest: that is written last, when all is made."""
+    for path, code in ((folder, errno.ENOTDIR), (folder / MANIFEST, errno.EISDIR)):
+        if os.path.exists(path) and os.path.isdir(path) == (path != folder):
+            raise cannot_write(path, OSError(code, os.strerror(code)))
+
+
 @contextlib.contextmanager
 def _run_folder(out: Path) -> Generator[Path, None, None]:
     """A folder for what this run has in the making; those of runs that were killed are removed."""
@@ -478,6 +487,7 @@ def estimate(items: Sequence[Item], out: str | os.PathLike[str], jobs: int = 1, 
     if not 1 <= jobs <= 1024:
         raise WashiError(f"{jobs} jobs were asked for: choose 1 to 1024")
     folder = Path(out)
+    _check_place(folder)
     missing = [item for item in items if not is_done(item, folder)]
     kinds: dict[tuple[str, tuple[int, int]], list[Item]] = {}
     for item in missing:

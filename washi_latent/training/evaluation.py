@@ -25,6 +25,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from ..core.errors import WashiError
 from ..core.models import TextureModel, load_model
+from ..core.ranges import check_seed
 from ..core.similarity import mssim_matrix
 from .data import Patches, load_patches, photographs_for, simulated_patches
 from .features import FeatureSpace, texture_features
@@ -342,6 +343,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(line, file=sys.stderr)
 
     try:
+        check_seed(given.seed)
         model = load_model(given.model)
         figures = evaluate(model, patches_of(model, given.data, given.images, say), given.count, given.seed, say)
     except WashiError as error:

@@ -10,7 +10,6 @@ of a few hundred is chance to a good part, so figures are means over draws.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,8 +21,9 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from ..core.errors import WashiError
-from ..core.images import quantized
+from ..core.images import quantized, write_json
 from ..core.models import TextureModel, load_model
+from ..core.ranges import check_seed
 from ..core.search import compared
 from ..core.sequence import interpolate, slerp
 from ..core.similarity import gray, mssim_matrix
@@ -211,13 +211,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="also write the figures here")
     given = parser.parse_args(arguments)
     try:
+        check_seed(given.seed)
         figures = evaluate_sheets(load_model(given.model), given.count, given.seed, say=lambda line: print(line, file=sys.stderr))
+        print(table(figures))
+        if given.json:
+            write_json(given.json, figures)
     except WashiError as error:
         print(f"washi-latent: {error}", file=sys.stderr)
         return 2
-    if given.json:
-        given.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    print(table(figures))
     return 0
 
 
