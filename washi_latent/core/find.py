@@ -1,9 +1,9 @@
 """Latents whose texture looks like a picture: search from a picture instead of from a word.
 
 Nothing is trained for it, so it works with every model. Textures of the model are compared with the picture by features that a
-shift leaves as they are (`texture_features`): first many from everywhere, those of the model's atlas if it has one, then rounds of children. Half of the children lie
-between the best textures so far, as in an evolution strategy with recombination (Beyer and Schwefel 2002), half where a linear
-model of the textures near by leads (Gauss and Newton's step); all stray less from round to round.
+shift leaves as they are (`texture_features`): first many from everywhere, those of the model's atlas if it has one, then rounds of
+children. Half of the children lie between the best textures so far, as in an evolution strategy with recombination (Beyer and Schwefel
+2002), half where a linear model of the textures near by leads (Gauss and Newton's step); all stray less from round to round.
 """
 
 from __future__ import annotations
