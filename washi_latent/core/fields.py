@@ -82,6 +82,8 @@ GATED: dict[str, tuple[str, float, float]] = {
 }
 """Fields of single pieces: what their number follows from (pieces a square centimetre), where they begin, how many there are."""
 RANKS = {name: "metal_rank" if name in ("flakes", "dust") else "rank" for name in GATED}
+PIECES: dict[str, tuple[str, ...]] = {"bark": ("slivers", "specks_few", "specks_many"), "leaf": ("leaves",), "metal": ("flakes", "dust")}
+"""What pieces are of, lowest first, and their fields."""
 GATE_SOFTNESS = 0.15
 _COVERS = {"slivers": (0.5, 0.97), "specks": (0.5, 0.97), "leaves": (0.7, 0.97), "flakes": (0.9, 1.0), "dust": (0.9, 1.0)}
 """How much of what lies below a piece it hides."""

@@ -76,7 +76,9 @@ class SheetGenerator(PaperFlow):
             opacity) or 3. steps: Euler steps of the flow. gates: indices of the fields of single pieces (bark, leaf, metal); with some, the
             recipe's numbers of pieces say up to which rank they show: whole pieces come and go, where a plain mix would let all of them fade.
             ranks: index of the field that holds the rank, for each of these; such fields are the last ones, and aren't mixed.
-            quantiles: as `PaperFlow` takes it.
+            quantiles: as `PaperFlow` takes it. pieces: indices of gated fields by what lies in the paper, lowest first; each is laid over
+            the paper in a colour of its own, between a pale and a dark one that the recipe gives. Mixed into it alone, gold takes the paper's hue.
+            tone: index of the field that says how dark a piece is.
     """
 
     MARGIN = 3
@@ -98,6 +100,8 @@ class SheetGenerator(PaperFlow):
         gates: Sequence[int] = (),
         ranks: Sequence[int] = (),
         quantiles: int = 0,
+        pieces: Sequence[Sequence[int]] = (),
+        tone: int = 0,
     ) -> None:
         super().__init__(latent_dim, recipe, steps, quantiles)
         self.gates, self.ranks = list(gates), list(ranks)
@@ -115,6 +119,10 @@ class SheetGenerator(PaperFlow):
         self.join = nn.Conv2d(features, features, 1)
         self.out = nn.Conv2d(features, channels, 1)
         self.base = nn.Linear(192, channels)
+        self.pieces, self.tone = [[self.gates.index(field) for field in fields] for fields in pieces], tone
+        if self.pieces:
+            self.veil = nn.Conv2d(features, len(self.pieces), 1)
+            self.paint = nn.Linear(192, len(self.pieces) * 2 * (channels - (channels > 3)))
 
     def forward(self, latent: Tensor, fields: Tensor) -> Tensor:
         """(N, Z) and (1 or N, F, H + 6, W + 6) -> (N, C, H, W) in [0, 1]."""
@@ -126,12 +134,30 @@ class SheetGenerator(PaperFlow):
         weights = self.mix(style).view(-1, self.features, self.fields + 1)
         mixed = weights[:, :, :-1] @ fields[:, : self.fields].flatten(2) + weights[:, :, -1:]
         if self.gates:
-            mixed = mixed - weights[:, :, self.gates] @ self._hidden(recipe, fields).flatten(2)
+            hidden = self._hidden(recipe, fields)
+            mixed = mixed - weights[:, :, self.gates] @ hidden.flatten(2)
         x = F.leaky_relu(mixed.view(-1, self.features, fields.shape[2], fields.shape[3]), 0.2)
         for convolution, change in zip([*self.convolutions, self.join], self.styles, strict=True):
             scale, shift = change(style)[:, :, None, None].chunk(2, 1)
             x = F.silu(convolution(x) * (1 + scale) + shift)
-        return torch.sigmoid(self.out(x) + self.base(style)[:, :, None, None])
+        paper = torch.sigmoid(self.out(x) + self.base(style)[:, :, None, None])
+        if not self.pieces:
+            return paper
+        inside = slice(self.MARGIN, -self.MARGIN)
+        return self._laid_over(paper, (fields[:, self.gates] - hidden)[..., inside, inside], fields[:, self.tone : self.tone + 1, inside, inside], x, style)
+
+    def _laid_over(self, paper: Tensor, shown: Tensor, tone: Tensor, x: Tensor, style: Tensor) -> Tensor:
+        """The paper (N, C, H, W) and over it its pieces: their colour and opacity; their height is the paper's matter."""
+        seen = torch.cat([paper[:, :3], paper[:, 4:]], 1)
+        veils = torch.sigmoid(self.veil(x))
+        paints = torch.sigmoid(self.paint(style)).view(-1, len(self.pieces), 2, seen.shape[1])[..., None, None]
+        for i, fields in enumerate(self.pieces):
+            cover = shown[:, fields[0] : fields[0] + 1]
+            for field in fields[1:]:
+                cover = torch.maximum(cover, shown[:, field : field + 1])
+            color = paints[:, i, 0] + (paints[:, i, 1] - paints[:, i, 0]) * tone
+            seen = seen + (color - seen) * (cover * veils[:, i : i + 1])
+        return torch.cat([seen[:, :3], paper[:, 3:4], seen[:, 3:]], 1)
 
     def _hidden(self, recipe: Tensor, fields: Tensor) -> Tensor:
         """What the gates take away of their fields: (N, G, H, W). The recipe's numbers of pieces are log(1 + 4 n), standardized."""
@@ -146,4 +172,5 @@ def build(options: dict[str, Any]) -> nn.Module:
     """The untrained generator of a bundle's options."""
     numbers = {name: int(options[name]) for name in ("latent_dim", "recipe", "features", "channels", "steps", "quantiles") if name in options}
     gates, ranks = ([options["fields"].index(name) for name in names] for names in (options.get("gates", ()), map(RANKS.get, options.get("gates", ()))))
-    return SheetGenerator(fields=len(options["fields"]), gates=gates, ranks=ranks, **numbers)
+    pieces = [[options["fields"].index(name) for name in names] for names in options.get("pieces", ())]
+    return SheetGenerator(fields=len(options["fields"]), gates=gates, ranks=ranks, pieces=pieces, tone=options["fields"].index("tone") if pieces else 0, **numbers)

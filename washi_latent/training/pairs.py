@@ -33,6 +33,8 @@ _FINES = float(np.hypot(0.06, 0.03))
 _BROWN, _DARK = np.array([0.32, 0.135, 0.04]), np.array([0.08, 0.045, 0.02])
 _GREEN, _AUTUMN = np.array([0.055, 0.085, 0.025]), np.array([0.24, 0.13, 0.045])
 _GOLD, _SILVER = np.array([0.52, 0.34, 0.085]), np.array([0.50, 0.49, 0.46])
+PAINTS: dict[str, tuple[Any, Any]] = {"bark": (_BROWN, _DARK), "leaf": (_GREEN, _AUTUMN), "metal": ((_GOLD + _SILVER) * 0.6, (_GOLD + _SILVER) * 0.4)}
+"""Colours of pieces, linear: pale ones and dark ones; metal between gold and silver."""
 
 
 def sheet_from_fields(fields: Array, parameters: Mapping[str, Any]) -> Array:

@@ -25,15 +25,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import WashiError
-from ..core.fields import FIELD_NAMES, GATED, RANKS, draw_fields
+from ..core.fields import FIELD_NAMES, GATED, PIECES, RANKS, draw_fields
 from ..core.models import ModelInfo
 from ..core.sheet_network import PaperFlow, SheetGenerator
-from .pairs import sheet_from_fields
+from .pairs import PAINTS, sheet_from_fields
 from .statistics import EDGE, Statistics
-from .washi import DYES, KINDS, Sheet, draw_parameters, fibre_tile, random_kind
+from .washi import DYES, KINDS, Sheet, draw_parameters, encode_srgb, fibre_tile, random_kind
 
 CHANNELS = ("red", "green", "blue", "height", "opacity")
 DETAIL_GAIN = (9.0, 9.0, 9.0, 8.0, 4.0)
+CLOUD_GAIN = 4.0
 LAYOUT = 256
 RECIPE: tuple[str, ...] = (
     "grammage", "fibre_length", "coarseness", "cloud_contrast", "bundles", "surface", "scatter", "warmth", "pink", "shade", "mottle", "grain", "brush",
@@ -164,10 +165,10 @@ class FreeSheets:
 
 
 def sheet_views(sheets: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, 2C, H, W): levels, and fine structure at a contrast that can be seen."""
+    """(N, C, H, W) -> (N, 3C, H, W): levels, fine structure and clouds, both at a contrast that can be seen."""
     gain = sheets.new_tensor(DETAIL_GAIN[: sheets.shape[1]])[:, None, None]
     smooth = F.avg_pool2d(F.pad(sheets, (4, 4, 4, 4), mode="reflect"), 9, 1)
-    return torch.cat([sheets, (sheets - smooth) * gain], 1)
+    return torch.cat([sheets, (sheets - smooth) * gain, smooth * CLOUD_GAIN], 1)
 
 
 def flow_loss(flow: PaperFlow, recipes: Tensor, random: torch.Generator, count: int = 256) -> Tensor:
@@ -216,7 +217,7 @@ class SheetTrainer:
         self.pairs, self.batch, self.crop, self.steps = pairs, batch, crop, steps
         self.options: dict[str, Any] = {
             "features": features, "fields": list(FIELD_NAMES), "gates": list(GATED), "margin": SheetGenerator.MARGIN, "recipe": len(RECIPE), "steps": 10,
-            "quantiles": QUANTILES,
+            "quantiles": QUANTILES, "pieces": [list(names) for names in PIECES.values()],
         }  # fmt: skip
         self.generator = SheetGenerator(
             100,
@@ -228,6 +229,8 @@ class SheetTrainer:
             [FIELD_NAMES.index(name) for name in GATED],
             [FIELD_NAMES.index(RANKS[name]) for name in GATED],
             QUANTILES,
+            [[FIELD_NAMES.index(name) for name in names] for names in PIECES.values()],
+            FIELD_NAMES.index("tone"),
         )
         self.rate = 2e-3 if begin_with is None else 8e-4
         with torch.no_grad():
@@ -236,6 +239,7 @@ class SheetTrainer:
             self.generator.projection.copy_(torch.linalg.qr(torch.randn(100, len(SCORES))).Q)
             for style in self.generator.styles:
                 style.weight.mul_(0.3)  # type: ignore[operator]
+            _set_paints(self.generator)
         if begin_with is not None:
             _begin(self.generator, begin_with)
         _set_gates(self.generator, pairs)
@@ -262,7 +266,7 @@ class SheetTrainer:
         flow = torch.stack([flow_loss(self.generator, self.scores, self.random) for _ in range(self.FLOWS)]).mean()
         likeness = self._likeness() if self.free is not None else error.new_zeros(())
         self.optimizer.zero_grad(set_to_none=True)
-        (10 * error + flow + self.LIKENESS * likeness).backward()
+        (15 * error + flow + self.LIKENESS * likeness).backward()
         nn.utils.clip_grad_norm_(self.generator.parameters(), 5.0)
         self.optimizer.step()
         self.iteration += 1
@@ -369,6 +373,15 @@ def _set_gates(generator: SheetGenerator, pairs: Pairs) -> None:
         generator.gate_number[i].zero_()
         generator.gate_number[i, position] = float(pairs.deviation[position])
         generator.gate_level[i], generator.gate_first[i], generator.gate_pieces[i] = float(pairs.mean[position]), first, pieces
+
+
+def _set_paints(generator: SheetGenerator) -> None:
+    """Begin with the simulation's colours of pieces, nearly opaque."""
+    generator.veil.weight.zero_()
+    generator.veil.bias.fill_(3.0)  # type: ignore[union-attr]
+    colors = np.stack([np.append(encode_srgb(np.asarray(paint)), 0.97) for name in PIECES for paint in PAINTS[name]])
+    generator.paint.weight.zero_()
+    generator.paint.bias.copy_(torch.logit(torch.from_numpy(colors.astype(np.float32))).flatten())
 
 
 def _set_quantiles(generator: SheetGenerator, functions: NDArray[np.float32], pairs: Pairs) -> None:
