@@ -18,13 +18,15 @@ from scipy.stats import energy_distance as scipy_energy_distance
 from scipy.stats import kstest
 
 from washi_latent.core import WashiError, load_model, verify, write_bundle
-from washi_latent.core.fields import FIELD_NAMES, GATED, gate
+from washi_latent.core.fields import FIELD_NAMES, GATED, PIECES, gate
+from washi_latent.core.sheet_network import build
 from washi_latent.training import TrainOptions, sheet_pipeline, train
 from washi_latent.training.data import Patches, cut_patches, photograph_patches
 from washi_latent.training.dcgan import DCGANTrainer
 from washi_latent.training.evaluation import density_and_coverage, energy_distance, frechet_distance, sample_energy_distance
 from washi_latent.training.export import weights_bytes
 from washi_latent.training.loop import CHECKPOINT, Schedule, load_state, run, save_state
+from washi_latent.training.pairs import PAINTS
 from washi_latent.training.sheet import (
     RECIPE,
     SCORES,
@@ -37,7 +39,7 @@ from washi_latent.training.sheet import (
     recipe_vector,
     score_values,
 )
-from washi_latent.training.washi import draw_parameters, fibre_tile
+from washi_latent.training.washi import draw_parameters, encode_srgb, fibre_tile
 
 
 def few(photographs: Path, **changes: object) -> TrainOptions:
@@ -217,6 +219,46 @@ def test_pieces_appear_one_after_another_in_both_hands() -> None:
     assert shown[0] == 0
     assert (np.diff(shown) > 0).all()
     np.testing.assert_allclose(shown[-1], cover.sum(), rtol=1e-3)
+
+
+def test_pieces_have_their_own_colour_on_every_paper() -> None:
+    """A flake that hides nearly all below it looks alike on papers of all kinds, and as the simulation's flakes do; what isn't there shows the paper."""
+    pairs = make_pairs(fibre_tile(size=128), 1, 6, 1)
+    trainer = SheetTrainer(pairs, papers=40)
+    fields = torch.from_numpy(pairs.layouts[:1].astype(np.float32))
+    recipes = torch.randn(4, len(RECIPE), generator=torch.Generator().manual_seed(0))
+    recipes[:, RECIPE.index("flakes")] = recipes[:, RECIPE.index("dust")] = 9.0
+    with torch.no_grad():
+        sheets = trainer.generator.compose(recipes, fields).permute(0, 2, 3, 1).numpy()
+        trainer.generator.veil.bias.fill_(-99.0)
+        paper = trainer.generator.compose(recipes, fields).permute(0, 2, 3, 1).numpy()
+    layout = dict(zip(FIELD_NAMES, pairs.layouts[0, :, 3:-3, 3:-3].astype(np.float32), strict=True))
+    metal = np.maximum(layout["flakes"], layout["dust"]) > 0.95
+    bare = np.maximum.reduce([layout[name] for name in GATED]) == 0
+    assert metal.sum() > 200
+    assert bare.sum() > 2000
+    tone = layout["tone"][metal][:, None]
+    pale, dark = (encode_srgb(np.asarray(paint)) for paint in PAINTS["metal"])
+    for sheet, below in zip(sheets, paper, strict=True):
+        np.testing.assert_array_equal(sheet[bare], below[bare])
+        np.testing.assert_array_equal(sheet[..., 3], below[..., 3])
+        assert np.abs(sheet[metal][:, :3] - (pale + (dark - pale) * tone)).max() < 0.08
+    assert np.abs(paper[0][metal] - paper[1][metal]).mean() > 3 * np.abs(sheets[0][metal] - sheets[1][metal]).mean()
+
+
+def test_a_sheet_model_without_pieces_of_their_own_still_loads() -> None:
+    options = {
+        "latent_dim": 100,
+        "channels": 5,
+        "features": 8,
+        "fields": list(FIELD_NAMES),
+        "gates": list(GATED),
+        "recipe": len(RECIPE),
+        "steps": 2,
+        "quantiles": 129,
+    }
+    plain, laid = build(options), build({**options, "pieces": [list(names) for names in PIECES.values()]})
+    assert set(laid.state_dict()) - set(plain.state_dict()) == {"veil.weight", "veil.bias", "paint.weight", "paint.bias"}
 
 
 def test_scores_are_normal_and_lead_back_to_the_numbers() -> None:

@@ -173,4 +173,6 @@ def build(options: dict[str, Any]) -> nn.Module:
     numbers = {name: int(options[name]) for name in ("latent_dim", "recipe", "features", "channels", "steps", "quantiles") if name in options}
     gates, ranks = ([options["fields"].index(name) for name in names] for names in (options.get("gates", ()), map(RANKS.get, options.get("gates", ()))))
     pieces = [[options["fields"].index(name) for name in names] for names in options.get("pieces", ())]
-    return SheetGenerator(fields=len(options["fields"]), gates=gates, ranks=ranks, pieces=pieces, tone=options["fields"].index("tone") if pieces else 0, **numbers)
+    return SheetGenerator(
+        fields=len(options["fields"]), gates=gates, ranks=ranks, pieces=pieces, tone=options["fields"].index("tone") if pieces else 0, **numbers
+    )
