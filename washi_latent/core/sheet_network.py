@@ -122,7 +122,8 @@ class SheetGenerator(PaperFlow):
         self.pieces, self.tone = [[self.gates.index(field) for field in fields] for fields in pieces], tone
         if self.pieces:
             self.veil = nn.Conv2d(features, len(self.pieces), 1)
-            self.paint = nn.Linear(192, len(self.pieces) * 2 * (channels - (channels > 3)))
+            # Of the recipe alone, not of its style: what is learned for one paper must hold for all.
+            self.paint = nn.Sequential(nn.Linear(recipe, 16), nn.ReLU(), nn.Linear(16, len(self.pieces) * 2 * (channels - (channels > 3))))
 
     def forward(self, latent: Tensor, fields: Tensor) -> Tensor:
         """(N, Z) and (1 or N, F, H + 6, W + 6) -> (N, C, H, W) in [0, 1]."""
@@ -144,13 +145,13 @@ class SheetGenerator(PaperFlow):
         if not self.pieces:
             return paper
         inside = slice(self.MARGIN, -self.MARGIN)
-        return self._laid_over(paper, (fields[:, self.gates] - hidden)[..., inside, inside], fields[:, self.tone : self.tone + 1, inside, inside], x, style)
+        return self._laid_over(paper, (fields[:, self.gates] - hidden)[..., inside, inside], fields[:, self.tone : self.tone + 1, inside, inside], x, recipe)
 
-    def _laid_over(self, paper: Tensor, shown: Tensor, tone: Tensor, x: Tensor, style: Tensor) -> Tensor:
+    def _laid_over(self, paper: Tensor, shown: Tensor, tone: Tensor, x: Tensor, recipe: Tensor) -> Tensor:
         """The paper (N, C, H, W) and over it its pieces: their colour and opacity; their height is the paper's matter."""
         seen = torch.cat([paper[:, :3], paper[:, 4:]], 1)
         veils = torch.sigmoid(self.veil(x))
-        paints = torch.sigmoid(self.paint(style)).view(-1, len(self.pieces), 2, seen.shape[1])[..., None, None]
+        paints = torch.sigmoid(self.paint(recipe)).view(-1, len(self.pieces), 2, seen.shape[1])[..., None, None]
         for i, fields in enumerate(self.pieces):
             cover = shown[:, fields[0] : fields[0] + 1]
             for field in fields[1:]:

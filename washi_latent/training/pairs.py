@@ -33,8 +33,11 @@ _FINES = float(np.hypot(0.06, 0.03))
 _BROWN, _DARK = np.array([0.32, 0.135, 0.04]), np.array([0.08, 0.045, 0.02])
 _GREEN, _AUTUMN = np.array([0.055, 0.085, 0.025]), np.array([0.24, 0.13, 0.045])
 _GOLD, _SILVER = np.array([0.52, 0.34, 0.085]), np.array([0.50, 0.49, 0.46])
-PAINTS: dict[str, tuple[Any, Any]] = {"bark": (_BROWN, _DARK), "leaf": (_GREEN, _AUTUMN), "metal": ((_GOLD + _SILVER) * 0.6, (_GOLD + _SILVER) * 0.4)}
-"""Colours of pieces, linear: pale ones and dark ones; metal between gold and silver."""
+SILVER = (0.4, 0.6)
+"""From which colour of metal on it is no longer gold, and from which on it is silver."""
+PAINTS: dict[str, tuple[Any, Any]] = {"bark": (_BROWN, _DARK), "leaf": (_GREEN, _AUTUMN), "metal": (_GOLD * 1.2, _GOLD * 0.8)}
+"""Colours of pieces, linear: pale ones and dark ones."""
+SILVER_PAINTS = tuple((_GOLD * 0.1 + _SILVER * 0.9) * tone for tone in (1.2, 0.8))
 
 
 def sheet_from_fields(fields: Array, parameters: Mapping[str, Any]) -> Array:
@@ -137,7 +140,7 @@ class _LaidInclusions:
         shown = {name: f[name] * gate(float(np.clip((p[number] - first) / pieces, 0, 1)), f[RANKS[name]]) for name, (number, first, pieces) in GATED.items()}
         bark = np.maximum.reduce([shown["slivers"], shown["specks_few"], shown["specks_many"]])
         tone = f["tone"][..., None]
-        silver = float(np.clip((p["silver"] - 0.4) / 0.2, 0, 1)) * 0.9
+        silver = float(np.clip((p["silver"] - SILVER[0]) / (SILVER[1] - SILVER[0]), 0, 1)) * 0.9
         metal = np.maximum(shown["flakes"], shown["dust"])
         return [
             (bark * _BARK, _BROWN * (1 - tone) + _DARK * tone),

@@ -28,7 +28,7 @@ from ..core.errors import WashiError
 from ..core.fields import FIELD_NAMES, GATED, PIECES, RANKS, draw_fields
 from ..core.models import ModelInfo
 from ..core.sheet_network import PaperFlow, SheetGenerator
-from .pairs import PAINTS, sheet_from_fields
+from .pairs import PAINTS, SILVER, SILVER_PAINTS, sheet_from_fields
 from .statistics import EDGE, Statistics
 from .washi import DYES, KINDS, Sheet, draw_parameters, encode_srgb, fibre_tile, random_kind
 
@@ -239,7 +239,7 @@ class SheetTrainer:
             self.generator.projection.copy_(torch.linalg.qr(torch.randn(100, len(SCORES))).Q)
             for style in self.generator.styles:
                 style.weight.mul_(0.3)  # type: ignore[operator]
-            _set_paints(self.generator)
+            _set_paints(self.generator, pairs)
         if begin_with is not None:
             _begin(self.generator, begin_with)
         _set_gates(self.generator, pairs)
@@ -375,13 +375,27 @@ def _set_gates(generator: SheetGenerator, pairs: Pairs) -> None:
         generator.gate_level[i], generator.gate_first[i], generator.gate_pieces[i] = float(pairs.mean[position]), first, pieces
 
 
-def _set_paints(generator: SheetGenerator) -> None:
-    """Begin with the simulation's colours of pieces, nearly opaque."""
+def _set_paints(generator: SheetGenerator, pairs: Pairs) -> None:
+    """Begin with the simulation's colours of pieces, nearly opaque: two of the hidden numbers rise where gold becomes silver."""
     generator.veil.weight.zero_()
     generator.veil.bias.fill_(3.0)  # type: ignore[union-attr]
-    colors = np.stack([np.append(encode_srgb(np.asarray(paint)), 0.97) for name in PIECES for paint in PAINTS[name]])
-    generator.paint.weight.zero_()
-    generator.paint.bias.copy_(torch.logit(torch.from_numpy(colors.astype(np.float32))).flatten())
+    hidden, _, out = generator.paint
+    position, (first, last) = RECIPE.index("silver"), SILVER
+    hidden.weight.mul_(0.3)
+    hidden.weight[:2] = 0
+    hidden.weight[:2, position] = float(pairs.deviation[position]) / (last - first)
+    hidden.bias[:2] = (float(pairs.mean[position]) - torch.tensor(SILVER)) / (last - first)
+    logits = [_logits(PAINTS[name]) for name in PIECES]
+    change = [_logits(SILVER_PAINTS) - own if name == "metal" else 0 * own for name, own in zip(PIECES, logits, strict=True)]
+    out.bias.copy_(torch.cat(logits))
+    out.weight.zero_()
+    out.weight[:, 0], out.weight[:, 1] = torch.cat(change), -torch.cat(change)
+
+
+def _logits(paints: Sequence[Any]) -> Tensor:
+    """Linear colours as the network gives them before its sigmoid: sRGB and opacity, one after another."""
+    shown = np.stack([np.append(encode_srgb(np.asarray(paint)), 0.97) for paint in paints])
+    return torch.logit(torch.from_numpy(shown.astype(np.float32))).flatten()
 
 
 def _set_quantiles(generator: SheetGenerator, functions: NDArray[np.float32], pairs: Pairs) -> None:
