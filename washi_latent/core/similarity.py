@@ -7,9 +7,8 @@ K2 .03, population covariance, valid windows only. It equals scikit-image's `str
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from copy import copy
 from functools import cache, lru_cache, partial
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -27,8 +26,16 @@ WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
 
 LANES = 16
-GRAPH = Path(__file__).with_name("mssim.onnx")
-"""MSSIM of one picture to `LANES` others; scripts/build_mssim_graph.py writes it."""
+"""Pairs that the graph takes at once, as channels: as many as a vector register of 512 bits holds."""
+BLOCK = 64
+"""Edge of the largest block of the SSIM map that is worked on at once: what 16 pairs need of it stays in a core's cache."""
+GROUP = 8
+"""Pictures whose moments are taken at once."""
+
+PAIRS = Path(__file__).with_name("mssim.onnx")
+"""MSSIM of `LANES` pairs, from their moments; scripts/build_mssim_graphs.py writes it."""
+MOMENTS = Path(__file__).with_name("moments.onnx")
+"""Means and variances under the window, in float64; scripts/build_mssim_graphs.py writes it."""
 
 
 def mssim(a: ArrayLike, b: ArrayLike) -> float:
@@ -52,13 +59,14 @@ def mssim(a: ArrayLike, b: ArrayLike) -> float:
 def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, threads: int | None = None, progress: Progress = ignore) -> Array:
     """MSSIM of every picture to every reference.
 
-    Means and variances are computed once a picture in float64, products in blocks of 16 pictures by ONNX Runtime.
+    The SSIM map is worked on in blocks. Means and variances are computed once a picture in float64, products of 16 pairs at once, both
+    by ONNX Runtime: NumPy's matrix products are many times slower where its BLAS does not know the processor.
 
     Args:
         images: (N, H, W) or (N, H, W, C) in [0, 1], 11 pixels or more each way; channels are averaged.
         references: (M, H, W[, C]); None: all pairs of `images` (symmetric, ones on the diagonal).
         threads: None: as many as this process has cores. The result is the same, bit for bit.
-            Memory: five planes a picture, and one block of 16 pictures a thread.
+            Memory: five planes of one block (64 x 64) a picture, and as much a thread as 16 pairs of them need.
         progress: is told the share done, 0 to 1; what it raises ends the work.
 
     Returns:
@@ -76,10 +84,7 @@ def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, threads
     channels = planes.shape[1]
     for channel in range(channels):
         share = part(progress, channel / channels, (channel + 1) / channels)
-        with _one_blas_thread():
-            ours = _Moments(planes[:, channel], threads, part(share, 0, 0.2))
-            theirs = None if others is None else _Moments(others[:, channel], threads, part(share, 0.2, 0.3))
-            total += _channel_matrix(ours, theirs, threads, part(share, 0.3, 1))
+        total += _channel_matrix(planes[:, channel], None if others is None else others[:, channel], threads, share)
     # Rounding may lead beyond 1, which no similarity is.
     return np.clip(total / channels, -1, 1).astype(np.float32)
 
@@ -136,115 +141,127 @@ def log_spectrum_features(images: ArrayLike, radial: int = 12, angular: int = 8)
     return np.concatenate([np.log(by_ring + tiny), np.log((by_sector + tiny) / (mean + tiny)), np.log(mean + tiny)], 1).astype(np.float32)
 
 
-def _one_blas_thread() -> AbstractContextManager[Any]:
-    """Small products gain nothing from BLAS's own threads, and ours would fight them."""
-    try:
-        return _controller().limit(limits=1, user_api="blas")
-    except ImportError:  # it comes with scikit-learn; without it only speed is lost
-        return nullcontext()
+def _channel_matrix(ours: NDArray[Any], theirs: NDArray[Any] | None, threads: int, progress: Progress) -> NDArray[np.float64]:
+    """MSSIM of gray pictures (N, H, W) to others (M, H, W), or to each other: the sum over the blocks of the map."""
+    our_levels = _levels(ours, threads, part(progress, 0, 0.02))
+    their_levels = None if theirs is None else _levels(theirs, threads, part(progress, 0.02, 0.04))
+    down, across = (_pieces(size - WINDOW + 1) for size in ours.shape[1:])
+    blocks = [(rows, columns) for rows in down for columns in across]
+    total = np.zeros((len(ours), len(ours if theirs is None else theirs)))
+    for k, (rows, columns) in enumerate(blocks):
+        share = part(part(progress, 0.04, 1), k / len(blocks), (k + 1) / len(blocks))
+        place = (slice(None), slice(rows.start, rows.stop + WINDOW - 1), slice(columns.start, columns.stop + WINDOW - 1))
+        our_moments = _Moments(ours[place], our_levels, threads, part(share, 0, 0.15))
+        their_moments = None if theirs is None or their_levels is None else _Moments(theirs[place], their_levels, threads, part(share, 0.15, 0.2))
+        pixels = (rows.stop - rows.start) * (columns.stop - columns.start)
+        total += pixels * _pairs(our_moments, their_moments, threads, part(share, 0.2, 1))
+    total /= (ours.shape[1] - WINDOW + 1) * (ours.shape[2] - WINDOW + 1)
+    if theirs is None:
+        below = np.tril_indices(len(ours), -1)
+        total[below] = total.T[below]
+        np.fill_diagonal(total, 1)
+    return total
 
 
-@cache
-def _controller() -> Any:
-    from threadpoolctl import ThreadpoolController
+def _pieces(size: int) -> list[slice]:
+    """0 to `size` in as few even pieces of `BLOCK` at most as it takes: by the size alone, so that a picture's company changes no bit."""
+    count = -(-size // BLOCK)
+    ends = [size * k // count for k in range(count + 1)]
+    return [slice(first, end) for first, end in pairwise(ends)]
 
-    return ThreadpoolController()
+
+def _levels(pictures: NDArray[Any], threads: int, progress: Progress) -> NDArray[np.float64]:
+    """What is taken away from each picture (N,) before its moments: a variance is what is left of two nearly equal numbers."""
+    levels = np.empty(len(pictures))
+
+    def fill(part: slice, _ask: Ask) -> None:
+        some = pictures[part]
+        level = some.mean((1, 2), dtype=np.float64)
+        # Of black and white pictures a level whose differences are few binary digits: their flat places are then exact.
+        spread = some.max((1, 2)).astype(np.float64) - some.min((1, 2))
+        levels[part] = np.where(spread < 0.5, level, np.round(level * 4) / 4)
+
+    together([partial(fill, slice(i, i + GROUP)) for i in range(0, len(pictures), GROUP)], threads, progress)
+    return levels
 
 
 class _Moments:
-    """A set of gray pictures with what SSIM needs of each alone; factors of 2 and the constants are worked in."""
+    """One block of a set of gray pictures with what SSIM needs of each alone; factors of 2 and the constants are worked in.
+
+    There are as many pictures as fill the graph's lanes: where the set has none, the formula gives 0.
+    """
 
     NAMES = ("centered", "mean", "luminance", "luminance_square", "variance")
 
-    def __init__(self, pictures: NDArray[Any], threads: int, progress: Progress) -> None:
-        count, height, width = pictures.shape
-        inner = (count, height - WINDOW + 1, width - WINDOW + 1)
-        self.centered = np.empty(pictures.shape, np.float32)
-        self.mean, self.luminance, self.luminance_square, self.variance = (np.empty(inner, np.float32) for _ in range(4))
-        together([partial(self._fill, pictures, slice(i, i + 4)) for i in range(0, count, 4)], threads, progress)
+    def __init__(self, pictures: NDArray[Any], levels: NDArray[np.float64], threads: int, progress: Progress) -> None:
+        self.count, height, width = pictures.shape
+        padded = -(-self.count // LANES) * LANES
+        inner = (padded, height - WINDOW + 1, width - WINDOW + 1)
+        self.centered = np.zeros((padded, height, width), np.float32)
+        self.mean, self.luminance = np.zeros(inner, np.float32), np.zeros(inner, np.float32)
+        self.luminance_square, self.variance = np.ones(inner, np.float32), np.ones(inner, np.float32)
+        together([partial(self._fill, pictures, levels, slice(i, i + GROUP)) for i in range(0, self.count, GROUP)], threads, progress)
 
-    def _fill(self, pictures: NDArray[Any], part: slice, _ask: Ask) -> None:
-        some = np.asarray(pictures[part], np.float64)
-        # A variance is what is left of two nearly equal numbers: take the level away first, and float32 is enough.
-        level = some.mean((1, 2), keepdims=True)
-        # Of black and white pictures a level whose differences are few binary digits: their flat places are then exact.
-        level = np.where(np.ptp(some, axis=(1, 2), keepdims=True) < 0.5, level, np.round(level * 4) / 4)
-        self.centered[part] = some - level
-        exact = self.centered[part].astype(np.float64)
-        mean = _filtered(exact)
-        self.mean[part] = mean
-        self.luminance[part] = (mean + level) * np.sqrt(2)
-        self.luminance_square[part] = np.square(mean + level) + C1 / 2
-        self.variance[part] = np.maximum(_filtered(np.square(exact)) - np.square(mean), 0) + C2 / 2
+    def _fill(self, pictures: NDArray[Any], levels: NDArray[np.float64], part: slice, _ask: Ask) -> None:
+        level = levels[part, None, None]
+        centered = (pictures[part] - level).astype(np.float32)
+        bands = {"down": _band(centered.shape[1]), "across": np.ascontiguousarray(_band(centered.shape[2]).T)}
+        values = _session(MOMENTS).run(list(self.NAMES[1:]), {"centered": centered, "level": level, **bands})
+        part = slice(part.start, part.start + len(centered))
+        for name, value in zip(self.NAMES, [centered, *values], strict=True):
+            getattr(self, name)[part] = value
 
-    def __len__(self) -> int:
-        return len(self.centered)
+    def rows(self, part: slice) -> dict[str, Array]:
+        """The graph's inputs of these pictures as rows of a table of pairs (R, 1, h, w)."""
+        return {name: getattr(self, name)[part, None] for name in self.NAMES}
 
-    def one(self, i: int) -> dict[str, Array]:
-        """Of one picture, the graph's inputs (1, 1, h, w)."""
-        return {name: getattr(self, name)[None, i : i + 1] for name in self.NAMES}
-
-    def some(self, part: slice) -> dict[str, Array]:
-        """Of `LANES` pictures, the graph's inputs (1, LANES, h, w)."""
+    def columns(self, part: slice) -> dict[str, Array]:
+        """The graph's inputs of these pictures as columns of a table of pairs (1, C, h, w)."""
         return {name + "_s": getattr(self, name)[None, part] for name in self.NAMES}
 
-    def padded(self) -> _Moments:
-        """The same set, or one of `LANES` pictures where there are fewer."""
-        if len(self) >= LANES:
-            return self
-        result = copy(self)
-        for name in self.NAMES:
-            setattr(result, name, np.resize(getattr(self, name), (LANES, *getattr(self, name).shape[1:])))
-        return result
 
-
-def _filtered(stack: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The Gaussian window over (N, H, W), in float64."""
-    count, height, width = stack.shape
-    lines = stack.reshape(-1, width) @ _band(width).T
-    return _band(height) @ lines.reshape(count, height, -1)
-
-
-def _channel_matrix(ours: _Moments, theirs: _Moments | None, threads: int, progress: Progress) -> NDArray[np.float64]:
+def _pairs(ours: _Moments, theirs: _Moments | None, threads: int, progress: Progress) -> NDArray[np.float64]:
+    """Means of one block of the map for every pair, or for every pair above the diagonal."""
     other = ours if theirs is None else theirs
-    result = np.ones((len(ours), len(other)))
-    lanes, session = other.padded(), _session()
-    rows = iter(range(len(ours)))
+    result = np.zeros((ours.count, other.count))
+    rows, columns = _tile(ours.count, other.count) if theirs is not None else (4, LANES // 4)
+    corners = [(i, j) for i in range(0, ours.count, rows) for j in range(i if theirs is None else 0, other.count, columns)]
+    session, queue = _session(PAIRS), iter(corners)
     taking, taken = Lock(), [0]
 
     def fill(ask: Ask) -> None:
         while True:
             ask()
             with taking:
-                i = next(rows, None)
+                corner = next(queue, None)
                 taken[0] += 1
-            if i is None:
+            if corner is None:
                 return
-            one = ours.one(i)
-            for end in range(len(other), i + 1 if theirs is None else 0, -LANES):
-                ask()
-                first = max(end - LANES, 0)
-                values = session.run(None, {**one, **lanes.some(slice(first, first + LANES))})[0][0]
-                result[i, first:end] = values[: end - first]
+            i, j = corner
+            values = session.run(None, {**ours.rows(slice(i, i + rows)), **other.columns(slice(j, j + columns))})[0]
+            place = result[i : i + rows, j : j + columns]
+            place[:] = values[: place.shape[0], : place.shape[1]]
 
-    # Threads end together: what tells the share are the rows that are taken.
-    together([fill] * min(threads, len(ours)), threads, lambda _: progress(min(1.0, taken[0] / len(ours))))
-    if theirs is None:
-        below = np.tril_indices(len(ours), -1)
-        result[below] = result.T[below]
-        np.fill_diagonal(result, 1)
+    # Threads end together: what tells the share are the tiles that are taken.
+    together([fill] * min(threads, len(corners)), threads, lambda _: progress(min(1.0, taken[0] / len(corners))))
     return result
 
 
+def _tile(ours: int, theirs: int) -> tuple[int, int]:
+    """Rows and columns of the tiles of `LANES` pairs that cover a table of pairs: the fewest, and of these the most nearly square."""
+    shapes = [(rows, LANES // rows) for rows in (4, 2, 8, 1, 16)]
+    return min(shapes, key=lambda shape: -(-ours // shape[0]) * -(-theirs // shape[1]))
+
+
 @cache
-def _session() -> Any:
-    """The graph of MSSIM, for many threads of ours at once, each on its own pictures."""
+def _session(graph: Path) -> Any:
+    """A graph, for many threads of ours at once, each on its own pictures."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    return ort.InferenceSession(str(GRAPH), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
 
 def window() -> Array:
