@@ -22,7 +22,7 @@ Step = tuple[str, list[str], str]
 
 def moments() -> bytes:
     """Mean, twice the mean, its square and the variance under the window, of pictures less their level."""
-    constants = {"zero": np.float64(0), "two": np.float64(2), "half_c1": np.float64(C1 / 2), "half_c2": np.float64(C2 / 2)}
+    constants = {"zero": np.float32(0), "two": np.float32(2), "half_c1": np.float32(C1 / 2), "half_c2": np.float32(C2 / 2)}
     steps: list[Step] = [
         ("Cast:double", ["centered"], "exact"),
         ("MatMul", ["exact", "across"], "lines"),
@@ -33,15 +33,14 @@ def moments() -> bytes:
         ("MatMul", ["down", "square_lines"], "mean_square"),
         ("Mul", ["exact_mean", "exact_mean"], "square_mean"),
         ("Sub", ["mean_square", "square_mean"], "difference"),
-        ("Max", ["difference", "zero"], "exact_variance"),
-        ("Add", ["exact_variance", "half_c2"], "steady_variance"),
-        ("Cast:float", ["steady_variance"], "variance"),
-        ("Add", ["exact_mean", "level"], "light"),
-        ("Mul", ["light", "two"], "twice_light"),
-        ("Cast:float", ["twice_light"], "luminance"),
+        ("Cast:float", ["difference"], "single_difference"),
+        ("Max", ["single_difference", "zero"], "positive"),
+        ("Add", ["positive", "half_c2"], "variance"),
+        ("Add", ["exact_mean", "level"], "exact_light"),
+        ("Cast:float", ["exact_light"], "light"),
+        ("Mul", ["light", "two"], "luminance"),
         ("Mul", ["light", "light"], "light_square"),
-        ("Add", ["light_square", "half_c1"], "steady_light_square"),
-        ("Cast:float", ["steady_light_square"], "luminance_square"),
+        ("Add", ["light_square", "half_c1"], "luminance_square"),
     ]
     double, single = TensorProto.DOUBLE, TensorProto.FLOAT
     inputs = [
@@ -56,47 +55,50 @@ def moments() -> bytes:
 
 
 def pairs() -> bytes:
-    """Products through the window, then the formula of SSIM, then the mean of the map."""
+    """Products through the window, then the formula of SSIM, then the sum of the map."""
     weights = window()
     constants = {
         "down": np.tile(weights.reshape(1, 1, -1, 1), (LANES, 1, 1, 1)),
         "across": np.tile(weights.reshape(1, 1, 1, -1), (LANES, 1, 1, 1)),
         "lanes": np.array([1, LANES, 0, 0], np.int64),
+        "flat": np.array([LANES, -1], np.int64),
         "half_c2": np.float32(C2 / 2),
         "twice_c1": np.float32(2 * C1),
     }
     steps: list[Step] = [
-        ("Mul", ["centered", "centered_s"], "product_table"),
+        ("Mul", ["centered_rows", "centered_columns"], "product_table"),
         ("Reshape", ["product_table", "lanes"], "product"),
         ("Conv", ["product", "down"], "lines"),
         ("Conv", ["lines", "across"], "filtered_lanes"),
-        ("Mul", ["mean", "mean_s"], "means"),
+        ("Mul", ["mean_rows", "mean_columns"], "means"),
         ("Shape", ["means"], "table"),
         ("Reshape", ["filtered_lanes", "table"], "filtered"),
         ("Sub", ["filtered", "means"], "covariance"),
         ("Add", ["covariance", "half_c2"], "structure"),
-        ("Mul", ["luminance", "luminance_s"], "luminances"),
+        ("Mul", ["luminance_rows", "luminance_columns"], "luminances"),
         ("Add", ["luminances", "twice_c1"], "light"),
         ("Mul", ["structure", "light"], "numerator"),
-        ("Add", ["luminance_square", "luminance_square_s"], "squares"),
-        ("Add", ["variance", "variance_s"], "variances"),
+        ("Add", ["luminance_square_rows", "luminance_square_columns"], "squares"),
+        ("Add", ["variance_rows", "variance_columns"], "variances"),
         ("Mul", ["squares", "variances"], "denominator"),
         ("Div", ["numerator", "denominator"], "map"),
-        ("ReduceMean", ["map"], "mssim"),
+        # A product with ones, whose order of adding does not depend on where in memory a map begins, as ReduceMean's does.
+        ("Reshape", ["map", "flat"], "flat_map"),
+        ("MatMul", ["flat_map", "ones"], "sums"),
     ]
     inputs = []
     for name in ("centered", "mean", "luminance", "luminance_square", "variance"):
         size = ["height", "width"] if name == "centered" else ["inner_height", "inner_width"]
-        inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", 1, *size]))
-        inputs.append(helper.make_tensor_value_info(name + "_s", TensorProto.FLOAT, [1, "columns", *size]))
-    outputs = [helper.make_tensor_value_info("mssim", TensorProto.FLOAT, ["rows", "columns"])]
+        inputs.append(helper.make_tensor_value_info(name + "_rows", TensorProto.FLOAT, ["rows", 1, *size]))
+        inputs.append(helper.make_tensor_value_info(name + "_columns", TensorProto.FLOAT, [1, "columns", *size]))
+    inputs.append(helper.make_tensor_value_info("ones", TensorProto.FLOAT, ["pixels", 1]))
+    outputs = [helper.make_tensor_value_info("sums", TensorProto.FLOAT, [LANES, 1])]
     return _model("mssim", steps, constants, inputs, outputs)
 
 
 def _model(name: str, steps: list[Step], constants: dict[str, Any], inputs: list[Any], outputs: list[Any]) -> bytes:
     options = {
         "Conv": {"group": LANES},
-        "ReduceMean": {"axes": [2, 3], "keepdims": 0},
         "Cast:double": {"to": TensorProto.DOUBLE},
         "Cast:float": {"to": TensorProto.FLOAT},
     }

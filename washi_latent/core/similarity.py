@@ -11,7 +11,7 @@ from functools import cache, lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -153,8 +153,7 @@ def _channel_matrix(ours: NDArray[Any], theirs: NDArray[Any] | None, threads: in
         place = (slice(None), slice(rows.start, rows.stop + WINDOW - 1), slice(columns.start, columns.stop + WINDOW - 1))
         our_moments = _Moments(ours[place], our_levels, threads, part(share, 0, 0.15))
         their_moments = None if theirs is None or their_levels is None else _Moments(theirs[place], their_levels, threads, part(share, 0.15, 0.2))
-        pixels = (rows.stop - rows.start) * (columns.stop - columns.start)
-        total += pixels * _pairs(our_moments, their_moments, threads, part(share, 0.2, 1))
+        total += _pairs(our_moments, their_moments, threads, part(share, 0.2, 1))
     total /= (ours.shape[1] - WINDOW + 1) * (ours.shape[2] - WINDOW + 1)
     if theirs is None:
         below = np.tril_indices(len(ours), -1)
@@ -181,76 +180,116 @@ def _levels(pictures: NDArray[Any], threads: int, progress: Progress) -> NDArray
         spread = some.max((1, 2)).astype(np.float64) - some.min((1, 2))
         levels[part] = np.where(spread < 0.5, level, np.round(level * 4) / 4)
 
-    together([partial(fill, slice(i, i + GROUP)) for i in range(0, len(pictures), GROUP)], threads, progress)
+    group = max(1, 2**19 // pictures[0].size)
+    together([partial(fill, slice(i, i + group)) for i in range(0, len(pictures), group)], threads, progress)
     return levels
 
 
 class _Moments:
     """One block of a set of gray pictures with what SSIM needs of each alone; factors of 2 and the constants are worked in.
 
-    There are as many pictures as fill the graph's lanes: where the set has none, the formula gives 0.
+    `LANES` - 1 more places follow the pictures, so that a tile may reach beyond the last; in them the formula gives 0.
     """
 
     NAMES = ("centered", "mean", "luminance", "luminance_square", "variance")
 
     def __init__(self, pictures: NDArray[Any], levels: NDArray[np.float64], threads: int, progress: Progress) -> None:
         self.count, height, width = pictures.shape
-        padded = -(-self.count // LANES) * LANES
+        padded = self.count + LANES - 1
         inner = (padded, height - WINDOW + 1, width - WINDOW + 1)
-        self.centered = np.zeros((padded, height, width), np.float32)
-        self.mean, self.luminance = np.zeros(inner, np.float32), np.zeros(inner, np.float32)
-        self.luminance_square, self.variance = np.ones(inner, np.float32), np.ones(inner, np.float32)
-        together([partial(self._fill, pictures, levels, slice(i, i + GROUP)) for i in range(0, self.count, GROUP)], threads, progress)
+        self.centered = np.empty((padded, height, width), np.float32)
+        self.mean, self.luminance, self.luminance_square, self.variance = (np.empty(inner, np.float32) for _ in range(4))
+        for name in self.NAMES:
+            getattr(self, name)[self.count :] = name in ("luminance_square", "variance")
+        tasks = [partial(self._fill, _session(MOMENTS), pictures, levels, slice(i, i + GROUP)) for i in range(0, self.count, GROUP)]
+        together(tasks, threads, progress)
 
-    def _fill(self, pictures: NDArray[Any], levels: NDArray[np.float64], part: slice, _ask: Ask) -> None:
+    def _fill(self, session: Any, pictures: NDArray[Any], levels: NDArray[np.float64], part: slice, _ask: Ask) -> None:
+        part = slice(part.start, min(part.stop, self.count))
         level = levels[part, None, None]
-        centered = (pictures[part] - level).astype(np.float32)
-        bands = {"down": _band(centered.shape[1]), "across": np.ascontiguousarray(_band(centered.shape[2]).T)}
-        values = _session(MOMENTS).run(list(self.NAMES[1:]), {"centered": centered, "level": level, **bands})
-        part = slice(part.start, part.start + len(centered))
-        for name, value in zip(self.NAMES, [centered, *values], strict=True):
-            getattr(self, name)[part] = value
+        np.subtract(pictures[part], level, self.centered[part], dtype=np.float64, casting="same_kind")
+        height, width = pictures.shape[1:]
+        binding = session.io_binding()
+        for name, value in {"centered": self.centered[part], "level": level, "down": _band(height), "across": _band(width).T}.items():
+            binding.bind_ortvalue_input(name, _shared(value))
+        for name in self.NAMES[1:]:
+            binding.bind_ortvalue_output(name, _shared(getattr(self, name)[part]))
+        session.run_with_iobinding(binding)
 
-    def rows(self, part: slice) -> dict[str, Array]:
-        """The graph's inputs of these pictures as rows of a table of pairs (R, 1, h, w)."""
-        return {name: getattr(self, name)[part, None] for name in self.NAMES}
-
-    def columns(self, part: slice) -> dict[str, Array]:
-        """The graph's inputs of these pictures as columns of a table of pairs (1, C, h, w)."""
-        return {name + "_s": getattr(self, name)[None, part] for name in self.NAMES}
+    def bind(self, binding: Any, part: slice, side: Literal["rows", "columns"]) -> None:
+        """Make these pictures the rows (R, 1, h, w) or the columns (1, C, h, w) of the graph's table of pairs."""
+        for name in self.NAMES:
+            values = getattr(self, name)[part]
+            binding.bind_ortvalue_input(f"{name}_{side}", _shared(values[:, None] if side == "rows" else values[None]))
 
 
 def _pairs(ours: _Moments, theirs: _Moments | None, threads: int, progress: Progress) -> NDArray[np.float64]:
-    """Means of one block of the map for every pair, or for every pair above the diagonal."""
+    """Sums of one block of the map for every pair, or for every pair above the diagonal."""
     other = ours if theirs is None else theirs
     result = np.zeros((ours.count, other.count))
-    rows, columns = _tile(ours.count, other.count) if theirs is not None else (4, LANES // 4)
-    corners = [(i, j) for i in range(0, ours.count, rows) for j in range(i if theirs is None else 0, other.count, columns)]
-    session, queue = _session(PAIRS), iter(corners)
-    taking, taken = Lock(), [0]
+    tiles = _cover_triangle(ours.count) if theirs is None else _cover(ours.count, other.count)
+    session, queue, taking, taken = _session(PAIRS), iter(tiles), Lock(), [0]
 
     def fill(ask: Ask) -> None:
+        binding, rows, sums = session.io_binding(), slice(0), np.empty((LANES, 1), np.float32)
+        binding.bind_ortvalue_input("ones", _shared(np.ones((ours.mean[0].size, 1), np.float32)))
+        binding.bind_ortvalue_output("sums", _shared(sums))
         while True:
             ask()
             with taking:
-                corner = next(queue, None)
+                tile = next(queue, None)
                 taken[0] += 1
-            if corner is None:
+            if tile is None:
                 return
-            i, j = corner
-            values = session.run(None, {**ours.rows(slice(i, i + rows)), **other.columns(slice(j, j + columns))})[0]
-            place = result[i : i + rows, j : j + columns]
-            place[:] = values[: place.shape[0], : place.shape[1]]
+            if tile[0] != rows:
+                rows = tile[0]
+                ours.bind(binding, rows, "rows")
+            other.bind(binding, tile[1], "columns")
+            session.run_with_iobinding(binding)
+            place = result[tile]
+            place[:] = sums.reshape(rows.stop - rows.start, -1)[: place.shape[0], : place.shape[1]]
 
     # Threads end together: what tells the share are the tiles that are taken.
-    together([fill] * min(threads, len(corners)), threads, lambda _: progress(min(1.0, taken[0] / len(corners))))
+    together([fill] * min(threads, len(tiles)), threads, lambda _: progress(min(1.0, taken[0] / len(tiles))))
     return result
 
 
-def _tile(ours: int, theirs: int) -> tuple[int, int]:
-    """Rows and columns of the tiles of `LANES` pairs that cover a table of pairs: the fewest, and of these the most nearly square."""
-    shapes = [(rows, LANES // rows) for rows in (4, 2, 8, 1, 16)]
-    return min(shapes, key=lambda shape: -(-ours // shape[0]) * -(-theirs // shape[1]))
+def _shared(values: NDArray[Any]) -> Any:
+    """The same memory, as ONNX Runtime holds it; of values that do not lie in a row, a copy."""
+    from onnxruntime import OrtValue
+
+    return OrtValue.ortvalue_from_numpy(np.ascontiguousarray(values))
+
+
+Tile = tuple[slice, slice]
+SHAPES = (4, 2, 8, 1, 16)
+"""Rows of a tile of `LANES` pairs, best first: a square one reads the fewest pictures."""
+
+
+def _cover(rows: int, columns: int) -> list[Tile]:
+    """The fewest tiles of one shape that cover a table of pairs; they may reach beyond it."""
+    tall = min(SHAPES, key=lambda tall: -(-rows // tall) * -(-columns // (LANES // tall)))
+    return [tile for i in range(0, rows, tall) for tile in _row_of_tiles(i, tall, 0, columns)]
+
+
+@lru_cache(8)
+def _cover_triangle(count: int) -> list[Tile]:
+    """The fewest tiles, each row of them of one shape, that cover the pairs above the diagonal."""
+    # Of each row of pairs on: how many tiles it takes from there to the end, and how tall the first are.
+    best = {row: (0, 0) for row in range(count - 1, count + LANES)}
+    for row in range(count - 2, -1, -1):
+        best[row] = min(((-(-(count - 1 - row) // (LANES // tall)) + best[row + tall][0], tall) for tall in SHAPES), key=lambda choice: choice[0])
+    tiles, row = [], 0
+    while row < count - 1:
+        tall = best[row][1]
+        tiles += _row_of_tiles(row, tall, row + 1, count)
+        row += tall
+    return tiles
+
+
+def _row_of_tiles(row: int, tall: int, first: int, end: int) -> list[Tile]:
+    wide = LANES // tall
+    return [(slice(row, row + tall), slice(j, j + wide)) for j in range(first, end, wide)]
 
 
 @cache
