@@ -7,6 +7,7 @@ K2 .03, population covariance, valid windows only. It equals scikit-image's `str
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +32,10 @@ BLOCK = 64
 """Edge of the largest block of the SSIM map that is worked on at once: what 16 pairs need of it stays in a core's cache."""
 GROUP = 8
 """Pictures whose moments are taken at once."""
+SHAPES = (4, 2, 8, 1, 16)
+"""Rows of a tile of `LANES` pairs, best first: a square one reads the fewest pictures."""
+Tile = tuple[slice, slice]
+"""Rows and columns of a table of pairs."""
 
 PAIRS = Path(__file__).with_name("mssim.onnx")
 """MSSIM of `LANES` pairs, from their moments; scripts/build_mssim_graphs.py writes it."""
@@ -147,13 +152,14 @@ def _channel_matrix(ours: NDArray[Any], theirs: NDArray[Any] | None, threads: in
     their_levels = None if theirs is None else _levels(theirs, threads, part(progress, 0.02, 0.04))
     down, across = (_pieces(size - WINDOW + 1) for size in ours.shape[1:])
     blocks = [(rows, columns) for rows in down for columns in across]
+    tiles = _cover_triangle(len(ours)) if theirs is None else _cover(len(ours), len(theirs))
     total = np.zeros((len(ours), len(ours if theirs is None else theirs)))
     for k, (rows, columns) in enumerate(blocks):
         share = part(part(progress, 0.04, 1), k / len(blocks), (k + 1) / len(blocks))
         place = (slice(None), slice(rows.start, rows.stop + WINDOW - 1), slice(columns.start, columns.stop + WINDOW - 1))
         our_moments = _Moments(ours[place], our_levels, threads, part(share, 0, 0.15))
         their_moments = None if theirs is None or their_levels is None else _Moments(theirs[place], their_levels, threads, part(share, 0.15, 0.2))
-        total += _pairs(our_moments, their_moments, threads, part(share, 0.2, 1))
+        total += _pairs(our_moments, their_moments or our_moments, tiles, threads, part(share, 0.2, 1))
     total /= (ours.shape[1] - WINDOW + 1) * (ours.shape[2] - WINDOW + 1)
     if theirs is None:
         below = np.tril_indices(len(ours), -1)
@@ -173,14 +179,15 @@ def _levels(pictures: NDArray[Any], threads: int, progress: Progress) -> NDArray
     """What is taken away from each picture (N,) before its moments: a variance is what is left of two nearly equal numbers."""
     levels = np.empty(len(pictures))
 
-    def fill(part: slice, _ask: Ask) -> None:
+    def fill(part: slice, ask: Ask) -> None:
+        ask()
         some = pictures[part]
         level = some.mean((1, 2), dtype=np.float64)
         # Of black and white pictures a level whose differences are few binary digits: their flat places are then exact.
         spread = some.max((1, 2)).astype(np.float64) - some.min((1, 2))
         levels[part] = np.where(spread < 0.5, level, np.round(level * 4) / 4)
 
-    group = max(1, 2**19 // pictures[0].size)
+    group = max(1, 2**19 // (pictures.shape[1] * pictures.shape[2]))
     together([partial(fill, slice(i, i + group)) for i in range(0, len(pictures), group)], threads, progress)
     return levels
 
@@ -204,36 +211,37 @@ class _Moments:
         tasks = [partial(self._fill, _session(MOMENTS), pictures, levels, slice(i, i + GROUP)) for i in range(0, self.count, GROUP)]
         together(tasks, threads, progress)
 
-    def _fill(self, session: Any, pictures: NDArray[Any], levels: NDArray[np.float64], part: slice, _ask: Ask) -> None:
+    def _fill(self, session: Any, pictures: NDArray[Any], levels: NDArray[np.float64], part: slice, ask: Ask) -> None:
+        ask()
         part = slice(part.start, min(part.stop, self.count))
         level = levels[part, None, None]
         np.subtract(pictures[part], level, self.centered[part], dtype=np.float64, casting="same_kind")
         height, width = pictures.shape[1:]
-        binding = session.io_binding()
-        for name, value in {"centered": self.centered[part], "level": level, "down": _band(height), "across": _band(width).T}.items():
-            binding.bind_ortvalue_input(name, _shared(value))
+        graph = _Graph(session)
+        graph.take("centered", self.centered[part])
+        graph.take("level", level)
+        graph.take("down", _band(height))
+        graph.take("across", _band(width).T)
         for name in self.NAMES[1:]:
-            binding.bind_ortvalue_output(name, _shared(getattr(self, name)[part]))
-        session.run_with_iobinding(binding)
+            graph.give(name, getattr(self, name)[part])
+        graph.run()
 
-    def bind(self, binding: Any, part: slice, side: Literal["rows", "columns"]) -> None:
+    def bind(self, graph: _Graph, part: slice, side: Literal["rows", "columns"]) -> None:
         """Make these pictures the rows (R, 1, h, w) or the columns (1, C, h, w) of the graph's table of pairs."""
         for name in self.NAMES:
             values = getattr(self, name)[part]
-            binding.bind_ortvalue_input(f"{name}_{side}", _shared(values[:, None] if side == "rows" else values[None]))
+            graph.take(f"{name}_{side}", values[:, None] if side == "rows" else values[None])
 
 
-def _pairs(ours: _Moments, theirs: _Moments | None, threads: int, progress: Progress) -> NDArray[np.float64]:
-    """Sums of one block of the map for every pair, or for every pair above the diagonal."""
-    other = ours if theirs is None else theirs
-    result = np.zeros((ours.count, other.count))
-    tiles = _cover_triangle(ours.count) if theirs is None else _cover(ours.count, other.count)
+def _pairs(ours: _Moments, theirs: _Moments, tiles: Sequence[Tile], threads: int, progress: Progress) -> NDArray[np.float64]:
+    """Sums of one block of the map for the pairs in these tiles."""
+    result = np.zeros((ours.count, theirs.count))
     session, queue, taking, taken = _session(PAIRS), iter(tiles), Lock(), [0]
 
     def fill(ask: Ask) -> None:
-        binding, rows, sums = session.io_binding(), slice(0), np.empty((LANES, 1), np.float32)
-        binding.bind_ortvalue_input("ones", _shared(np.ones((ours.mean[0].size, 1), np.float32)))
-        binding.bind_ortvalue_output("sums", _shared(sums))
+        graph, rows, sums = _Graph(session), slice(0), np.empty((LANES, 1), np.float32)
+        graph.take("ones", np.ones((ours.mean[0].size, 1), np.float32))
+        graph.give("sums", sums)
         while True:
             ask()
             with taking:
@@ -243,9 +251,9 @@ def _pairs(ours: _Moments, theirs: _Moments | None, threads: int, progress: Prog
                 return
             if tile[0] != rows:
                 rows = tile[0]
-                ours.bind(binding, rows, "rows")
-            other.bind(binding, tile[1], "columns")
-            session.run_with_iobinding(binding)
+                ours.bind(graph, rows, "rows")
+            theirs.bind(graph, tile[1], "columns")
+            graph.run()
             place = result[tile]
             place[:] = sums.reshape(rows.stop - rows.start, -1)[: place.shape[0], : place.shape[1]]
 
@@ -254,29 +262,16 @@ def _pairs(ours: _Moments, theirs: _Moments | None, threads: int, progress: Prog
     return result
 
 
-def _shared(values: NDArray[Any]) -> Any:
-    """The same memory, as ONNX Runtime holds it; of values that do not lie in a row, a copy."""
-    from onnxruntime import OrtValue
-
-    return OrtValue.ortvalue_from_numpy(np.ascontiguousarray(values))
-
-
-Tile = tuple[slice, slice]
-SHAPES = (4, 2, 8, 1, 16)
-"""Rows of a tile of `LANES` pairs, best first: a square one reads the fewest pictures."""
-
-
 def _cover(rows: int, columns: int) -> list[Tile]:
     """The fewest tiles of one shape that cover a table of pairs; they may reach beyond it."""
     tall = min(SHAPES, key=lambda tall: -(-rows // tall) * -(-columns // (LANES // tall)))
     return [tile for i in range(0, rows, tall) for tile in _row_of_tiles(i, tall, 0, columns)]
 
 
-@lru_cache(8)
 def _cover_triangle(count: int) -> list[Tile]:
     """The fewest tiles, each row of them of one shape, that cover the pairs above the diagonal."""
     # Of each row of pairs on: how many tiles it takes from there to the end, and how tall the first are.
-    best = {row: (0, 0) for row in range(count - 1, count + LANES)}
+    best = dict.fromkeys(range(count - 1, count + LANES), (0, 0))
     for row in range(count - 2, -1, -1):
         best[row] = min(((-(-(count - 1 - row) // (LANES // tall)) + best[row + tall][0], tall) for tall in SHAPES), key=lambda choice: choice[0])
     tiles, row = [], 0
@@ -301,6 +296,31 @@ def _session(graph: Path) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     return ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+
+
+class _Graph:
+    """One thread's use of a graph: it reads and writes NumPy's memory in place."""
+
+    def __init__(self, session: Any) -> None:
+        self._session, self._binding = session, session.io_binding()
+        self._held: dict[str, Any] = {}  # ONNX Runtime 1.20 does not keep what it was given alive
+
+    def take(self, name: str, values: NDArray[Any]) -> None:
+        """An input; a copy where the values do not lie in a row."""
+        self._binding.bind_ortvalue_input(name, self._hold(name, np.ascontiguousarray(values)))
+
+    def give(self, name: str, values: NDArray[Any]) -> None:
+        """An output, whose values lie in a row."""
+        self._binding.bind_ortvalue_output(name, self._hold(name, values))
+
+    def run(self) -> None:
+        self._session.run_with_iobinding(self._binding)
+
+    def _hold(self, name: str, values: NDArray[Any]) -> Any:
+        from onnxruntime import OrtValue
+
+        self._held[name] = OrtValue.ortvalue_from_numpy(values)
+        return self._held[name]
 
 
 def window() -> Array:
