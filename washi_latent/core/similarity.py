@@ -12,7 +12,7 @@ from functools import cache, lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -217,31 +217,26 @@ class _Moments:
         level = levels[part, None, None]
         np.subtract(pictures[part], level, self.centered[part], dtype=np.float64, casting="same_kind")
         height, width = pictures.shape[1:]
-        graph = _Graph(session)
-        graph.take("centered", self.centered[part])
-        graph.take("level", level)
-        graph.take("down", _band(height))
-        graph.take("across", _band(width).T)
-        for name in self.NAMES[1:]:
-            graph.give(name, getattr(self, name)[part])
-        graph.run()
+        bands = {"down": _band(height), "across": _band(width).T}
+        values = session.run(self.NAMES[1:], {"centered": self.centered[part], "level": level, **bands})
+        for name, value in zip(self.NAMES[1:], values, strict=True):
+            getattr(self, name)[part] = value
 
-    def bind(self, graph: _Graph, part: slice, side: Literal["rows", "columns"]) -> None:
-        """Make these pictures the rows (R, 1, h, w) or the columns (1, C, h, w) of the graph's table of pairs."""
-        for name in self.NAMES:
-            values = getattr(self, name)[part]
-            graph.take(f"{name}_{side}", values[:, None] if side == "rows" else values[None])
+    def rows(self, part: slice) -> dict[str, Array]:
+        """These pictures as the rows of the graph's table of pairs, (R, 1, h, w)."""
+        return {name + "_rows": getattr(self, name)[part, None] for name in self.NAMES}
+
+    def columns(self, part: slice) -> dict[str, Array]:
+        """These pictures as the columns of the graph's table of pairs, (1, C, h, w)."""
+        return {name + "_columns": getattr(self, name)[None, part] for name in self.NAMES}
 
 
 def _pairs(ours: _Moments, theirs: _Moments, tiles: Sequence[Tile], threads: int, progress: Progress) -> NDArray[np.float64]:
     """Sums of one block of the map for the pairs in these tiles."""
-    result = np.zeros((ours.count, theirs.count))
+    result, ones = np.zeros((ours.count, theirs.count)), np.ones((ours.mean[0].size, 1), np.float32)
     session, queue, taking, taken = _session(PAIRS), iter(tiles), Lock(), [0]
 
     def fill(ask: Ask) -> None:
-        graph, rows, sums = _Graph(session), slice(0), np.empty((LANES, 1), np.float32)
-        graph.take("ones", np.ones((ours.mean[0].size, 1), np.float32))
-        graph.give("sums", sums)
         while True:
             ask()
             with taking:
@@ -249,13 +244,9 @@ def _pairs(ours: _Moments, theirs: _Moments, tiles: Sequence[Tile], threads: int
                 taken[0] += 1
             if tile is None:
                 return
-            if tile[0] != rows:
-                rows = tile[0]
-                ours.bind(graph, rows, "rows")
-            theirs.bind(graph, tile[1], "columns")
-            graph.run()
+            (sums,) = session.run(None, {**ours.rows(tile[0]), **theirs.columns(tile[1]), "ones": ones})
             place = result[tile]
-            place[:] = sums.reshape(rows.stop - rows.start, -1)[: place.shape[0], : place.shape[1]]
+            place[:] = sums.reshape(tile[0].stop - tile[0].start, -1)[: place.shape[0], : place.shape[1]]
 
     # Threads end together: what tells the share are the tiles that are taken.
     together([fill] * min(threads, len(tiles)), threads, lambda _: progress(min(1.0, taken[0] / len(tiles))))
@@ -270,16 +261,26 @@ def _cover(rows: int, columns: int) -> list[Tile]:
 
 def _cover_triangle(count: int) -> list[Tile]:
     """The fewest tiles, each row of them of one shape, that cover the pairs above the diagonal."""
+    tiles: list[Tile] = []
+    row = 0
+    for tall in _heights(count):
+        tiles += _row_of_tiles(row, tall, row + 1, count)
+        row += tall
+    return tiles
+
+
+@lru_cache(8)
+def _heights(count: int) -> tuple[int, ...]:
+    """Heights of the rows of the tiles that cover the pairs above the diagonal."""
     # Of each row of pairs on: how many tiles it takes from there to the end, and how tall the first are.
     best = dict.fromkeys(range(count - 1, count + LANES), (0, 0))
     for row in range(count - 2, -1, -1):
         best[row] = min(((-(-(count - 1 - row) // (LANES // tall)) + best[row + tall][0], tall) for tall in SHAPES), key=lambda choice: choice[0])
-    tiles, row = [], 0
+    heights, row = [], 0
     while row < count - 1:
-        tall = best[row][1]
-        tiles += _row_of_tiles(row, tall, row + 1, count)
-        row += tall
-    return tiles
+        heights.append(best[row][1])
+        row += heights[-1]
+    return tuple(heights)
 
 
 def _row_of_tiles(row: int, tall: int, first: int, end: int) -> list[Tile]:
@@ -296,31 +297,6 @@ def _session(graph: Path) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     return ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-
-
-class _Graph:
-    """One thread's use of a graph: it reads and writes NumPy's memory in place."""
-
-    def __init__(self, session: Any) -> None:
-        self._session, self._binding = session, session.io_binding()
-        self._held: dict[str, Any] = {}  # ONNX Runtime 1.20 does not keep what it was given alive
-
-    def take(self, name: str, values: NDArray[Any]) -> None:
-        """An input; a copy where the values do not lie in a row."""
-        self._binding.bind_ortvalue_input(name, self._hold(name, np.ascontiguousarray(values)))
-
-    def give(self, name: str, values: NDArray[Any]) -> None:
-        """An output, whose values lie in a row."""
-        self._binding.bind_ortvalue_output(name, self._hold(name, values))
-
-    def run(self) -> None:
-        self._session.run_with_iobinding(self._binding)
-
-    def _hold(self, name: str, values: NDArray[Any]) -> Any:
-        from onnxruntime import OrtValue
-
-        self._held[name] = OrtValue.ortvalue_from_numpy(values)
-        return self._held[name]
 
 
 def window() -> Array:
