@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 
 from washi_latent.core import TextureModel, WashiError, log_spectrum_features, mssim, mssim_matrix, ssim_vectors
-from washi_latent.core.similarity import GRAPH
+from washi_latent.core.similarity import LANES, _cover, _cover_triangle
 
 
 def reference(a: np.ndarray, b: np.ndarray) -> float:
@@ -56,7 +57,7 @@ def test_equals_scikit_image_on_generated_and_colour_pictures(model: TextureMode
     assert mssim(images[0], images[1]) == pytest.approx(expected[0, 1], abs=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(11, 11), (11, 40), (37, 20), (96, 130)])
+@pytest.mark.parametrize("shape", [(11, 11), (11, 40), (37, 20), (96, 130), (11, 75), (74, 139)])
 def test_equals_scikit_image_at_any_size(shape: tuple[int, int]) -> None:
     a, b = np.random.default_rng(2).random((2, *shape))
     assert mssim(a, b) == pytest.approx(reference(a, b), abs=1e-5)
@@ -83,10 +84,52 @@ def test_any_number_of_pictures_and_threads(count: int) -> None:
     np.testing.assert_allclose(mssim_matrix(images[:3], images), matrix[:3], atol=1e-6)
 
 
-def test_the_graph_is_what_its_script_writes() -> None:
+@pytest.mark.parametrize("edge", [11, 24, 37, 70, 101])
+def test_a_pictures_company_changes_no_bit(edge: int) -> None:
+    rng = np.random.default_rng(5)
+    images = rng.random((21, edge, edge), dtype=np.float32)
+    matrix = mssim_matrix(images)
+    order = rng.permutation(21)
+    np.testing.assert_array_equal(mssim_matrix(images[order]), matrix[np.ix_(order, order)])
+    few, rest = order[:3], order[3:]
+    np.testing.assert_array_equal(mssim_matrix(images[few], images[rest]), matrix[np.ix_(few, rest)])
+    np.testing.assert_array_equal(mssim_matrix(images[rest], images[few[:1]]), matrix[np.ix_(rest, few[:1])])
+
+
+def test_tiles_cover_every_pair_once() -> None:
+    for rows in (*range(1, 36), 50):
+        covered = np.zeros((rows + 16, rows + 16), int)
+        for tile in _cover_triangle(rows):
+            assert covered[tile].size == LANES
+            covered[tile] += 1
+        assert (covered[:rows, :rows][np.triu_indices(rows, 1)] == 1).all()
+        for columns in (1, 2, 3, 7, 40):
+            covered = np.zeros((rows + 16, columns + 16), int)
+            for tile in _cover(rows, columns):
+                assert covered[tile].size == LANES
+                covered[tile] += 1
+            assert (covered[:rows, :columns] == 1).all()
+    assert len(_cover_triangle(50)) == 82  # 1,225 pairs fill 77
+    assert len(_cover(50, 1)) == 4
+
+
+def test_memory_does_not_grow_with_the_size_of_pictures() -> None:
+    images = np.random.default_rng(6).random((6, 640, 640), dtype=np.float32)
+    mssim_matrix(images[:2, :64, :64], threads=2)
+    tracemalloc.start()
+    try:
+        mssim_matrix(images, threads=2)
+        assert tracemalloc.get_traced_memory()[1] < images.nbytes / 2
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_graphs_are_what_their_script_writes() -> None:
     pytest.importorskip("onnx")
-    build = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "build_mssim_graph.py"))["build"]
-    assert GRAPH.read_bytes() == build()
+    graphs = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "build_mssim_graphs.py"))["GRAPHS"]
+    assert len(graphs) == 2
+    for path, build in graphs.items():
+        assert path.read_bytes() == build()
 
 
 def test_ssim_vectors_are_columns_of_the_matrix() -> None:

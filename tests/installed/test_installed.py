@@ -48,7 +48,7 @@ def test_the_zip_holds_each_file_once(names: list[str]) -> None:
 
 
 def test_the_zip_holds_what_runs_and_nothing_of_training(names: list[str]) -> None:
-    assert {"__init__.py", "LICENSE", "core/search.py", "core/networks.py", "core/mssim.onnx", "addon/__init__.py"} <= set(names)
+    assert {"__init__.py", "LICENSE", "core/search.py", "core/networks.py", "core/moments.onnx", "core/mssim.onnx", "addon/__init__.py"} <= set(names)
     assert not [name for name in names if name.startswith("training/") or "__pycache__" in name or name.endswith(".safetensors") or name == "figures.py"]
 
 

@@ -7,9 +7,9 @@ K2 .03, population covariance, valid windows only. It equals scikit-image's `str
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from copy import copy
+from collections.abc import Sequence
 from functools import cache, lru_cache, partial
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -27,8 +27,20 @@ WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
 
 LANES = 16
-GRAPH = Path(__file__).with_name("mssim.onnx")
-"""MSSIM of one picture to `LANES` others; scripts/build_mssim_graph.py writes it."""
+"""Pairs that the graph takes at once, as channels: as many as a vector register of 512 bits holds."""
+BLOCK = 64
+"""Edge of the largest block of the SSIM map that is worked on at once: what 16 pairs need of it stays in a core's cache."""
+GROUP = 8
+"""Pictures whose moments are taken at once."""
+SHAPES = (4, 2, 8, 1, 16)
+"""Rows of a tile of `LANES` pairs, best first: a square one reads the fewest pictures."""
+Tile = tuple[slice, slice]
+"""Rows and columns of a table of pairs."""
+
+PAIRS = Path(__file__).with_name("mssim.onnx")
+"""MSSIM of `LANES` pairs, from their moments; scripts/build_mssim_graphs.py writes it."""
+MOMENTS = Path(__file__).with_name("moments.onnx")
+"""Means and variances under the window, in float64; scripts/build_mssim_graphs.py writes it."""
 
 
 def mssim(a: ArrayLike, b: ArrayLike) -> float:
@@ -52,13 +64,14 @@ def mssim(a: ArrayLike, b: ArrayLike) -> float:
 def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, threads: int | None = None, progress: Progress = ignore) -> Array:
     """MSSIM of every picture to every reference.
 
-    Means and variances are computed once a picture in float64, products in blocks of 16 pictures by ONNX Runtime.
+    The SSIM map is worked on in blocks. Means and variances are computed once a picture in float64, products of 16 pairs at once, both
+    by ONNX Runtime: NumPy's matrix products are many times slower where its BLAS does not know the processor.
 
     Args:
         images: (N, H, W) or (N, H, W, C) in [0, 1], 11 pixels or more each way; channels are averaged.
         references: (M, H, W[, C]); None: all pairs of `images` (symmetric, ones on the diagonal).
         threads: None: as many as this process has cores. The result is the same, bit for bit.
-            Memory: five planes a picture, and one block of 16 pictures a thread.
+            Memory: five planes of one block (64 x 64) a picture, and as much a thread as 16 pairs of them need.
         progress: is told the share done, 0 to 1; what it raises ends the work.
 
     Returns:
@@ -76,10 +89,7 @@ def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, threads
     channels = planes.shape[1]
     for channel in range(channels):
         share = part(progress, channel / channels, (channel + 1) / channels)
-        with _one_blas_thread():
-            ours = _Moments(planes[:, channel], threads, part(share, 0, 0.2))
-            theirs = None if others is None else _Moments(others[:, channel], threads, part(share, 0.2, 0.3))
-            total += _channel_matrix(ours, theirs, threads, part(share, 0.3, 1))
+        total += _channel_matrix(planes[:, channel], None if others is None else others[:, channel], threads, share)
     # Rounding may lead beyond 1, which no similarity is.
     return np.clip(total / channels, -1, 1).astype(np.float32)
 
@@ -136,115 +146,157 @@ def log_spectrum_features(images: ArrayLike, radial: int = 12, angular: int = 8)
     return np.concatenate([np.log(by_ring + tiny), np.log((by_sector + tiny) / (mean + tiny)), np.log(mean + tiny)], 1).astype(np.float32)
 
 
-def _one_blas_thread() -> AbstractContextManager[Any]:
-    """Small products gain nothing from BLAS's own threads, and ours would fight them."""
-    try:
-        return _controller().limit(limits=1, user_api="blas")
-    except ImportError:  # it comes with scikit-learn; without it only speed is lost
-        return nullcontext()
+def _channel_matrix(ours: NDArray[Any], theirs: NDArray[Any] | None, threads: int, progress: Progress) -> NDArray[np.float64]:
+    """MSSIM of gray pictures (N, H, W) to others (M, H, W), or to each other: the sum over the blocks of the map."""
+    our_levels = _levels(ours, threads, part(progress, 0, 0.02))
+    their_levels = None if theirs is None else _levels(theirs, threads, part(progress, 0.02, 0.04))
+    down, across = (_pieces(size - WINDOW + 1) for size in ours.shape[1:])
+    blocks = [(rows, columns) for rows in down for columns in across]
+    tiles = _cover_triangle(len(ours)) if theirs is None else _cover(len(ours), len(theirs))
+    total = np.zeros((len(ours), len(ours if theirs is None else theirs)))
+    for k, (rows, columns) in enumerate(blocks):
+        share = part(part(progress, 0.04, 1), k / len(blocks), (k + 1) / len(blocks))
+        place = (slice(None), slice(rows.start, rows.stop + WINDOW - 1), slice(columns.start, columns.stop + WINDOW - 1))
+        our_moments = _Moments(ours[place], our_levels, threads, part(share, 0, 0.15))
+        their_moments = None if theirs is None or their_levels is None else _Moments(theirs[place], their_levels, threads, part(share, 0.15, 0.2))
+        total += _pairs(our_moments, their_moments or our_moments, tiles, threads, part(share, 0.2, 1))
+    total /= (ours.shape[1] - WINDOW + 1) * (ours.shape[2] - WINDOW + 1)
+    if theirs is None:
+        below = np.tril_indices(len(ours), -1)
+        total[below] = total.T[below]
+        np.fill_diagonal(total, 1)
+    return total
 
 
-@cache
-def _controller() -> Any:
-    from threadpoolctl import ThreadpoolController
+def _pieces(size: int) -> list[slice]:
+    """0 to `size` in as few even pieces of `BLOCK` at most as it takes: by the size alone, so that a picture's company changes no bit."""
+    count = -(-size // BLOCK)
+    ends = [size * k // count for k in range(count + 1)]
+    return [slice(first, end) for first, end in pairwise(ends)]
 
-    return ThreadpoolController()
+
+def _levels(pictures: NDArray[Any], threads: int, progress: Progress) -> NDArray[np.float64]:
+    """What is taken away from each picture (N,) before its moments: a variance is what is left of two nearly equal numbers."""
+    levels = np.empty(len(pictures))
+
+    def fill(part: slice, ask: Ask) -> None:
+        ask()
+        some = pictures[part]
+        level = some.mean((1, 2), dtype=np.float64)
+        # Of black and white pictures a level whose differences are few binary digits: their flat places are then exact.
+        spread = some.max((1, 2)).astype(np.float64) - some.min((1, 2))
+        levels[part] = np.where(spread < 0.5, level, np.round(level * 4) / 4)
+
+    group = max(1, 2**19 // (pictures.shape[1] * pictures.shape[2]))
+    together([partial(fill, slice(i, i + group)) for i in range(0, len(pictures), group)], threads, progress)
+    return levels
 
 
 class _Moments:
-    """A set of gray pictures with what SSIM needs of each alone; factors of 2 and the constants are worked in."""
+    """One block of a set of gray pictures with what SSIM needs of each alone; factors of 2 and the constants are worked in.
+
+    `LANES` - 1 more places follow the pictures, so that a tile may reach beyond the last; in them the formula gives 0.
+    """
 
     NAMES = ("centered", "mean", "luminance", "luminance_square", "variance")
 
-    def __init__(self, pictures: NDArray[Any], threads: int, progress: Progress) -> None:
-        count, height, width = pictures.shape
-        inner = (count, height - WINDOW + 1, width - WINDOW + 1)
-        self.centered = np.empty(pictures.shape, np.float32)
+    def __init__(self, pictures: NDArray[Any], levels: NDArray[np.float64], threads: int, progress: Progress) -> None:
+        self.count, height, width = pictures.shape
+        padded = self.count + LANES - 1
+        inner = (padded, height - WINDOW + 1, width - WINDOW + 1)
+        self.centered = np.empty((padded, height, width), np.float32)
         self.mean, self.luminance, self.luminance_square, self.variance = (np.empty(inner, np.float32) for _ in range(4))
-        together([partial(self._fill, pictures, slice(i, i + 4)) for i in range(0, count, 4)], threads, progress)
-
-    def _fill(self, pictures: NDArray[Any], part: slice, _ask: Ask) -> None:
-        some = np.asarray(pictures[part], np.float64)
-        # A variance is what is left of two nearly equal numbers: take the level away first, and float32 is enough.
-        level = some.mean((1, 2), keepdims=True)
-        # Of black and white pictures a level whose differences are few binary digits: their flat places are then exact.
-        level = np.where(np.ptp(some, axis=(1, 2), keepdims=True) < 0.5, level, np.round(level * 4) / 4)
-        self.centered[part] = some - level
-        exact = self.centered[part].astype(np.float64)
-        mean = _filtered(exact)
-        self.mean[part] = mean
-        self.luminance[part] = (mean + level) * np.sqrt(2)
-        self.luminance_square[part] = np.square(mean + level) + C1 / 2
-        self.variance[part] = np.maximum(_filtered(np.square(exact)) - np.square(mean), 0) + C2 / 2
-
-    def __len__(self) -> int:
-        return len(self.centered)
-
-    def one(self, i: int) -> dict[str, Array]:
-        """Of one picture, the graph's inputs (1, 1, h, w)."""
-        return {name: getattr(self, name)[None, i : i + 1] for name in self.NAMES}
-
-    def some(self, part: slice) -> dict[str, Array]:
-        """Of `LANES` pictures, the graph's inputs (1, LANES, h, w)."""
-        return {name + "_s": getattr(self, name)[None, part] for name in self.NAMES}
-
-    def padded(self) -> _Moments:
-        """The same set, or one of `LANES` pictures where there are fewer."""
-        if len(self) >= LANES:
-            return self
-        result = copy(self)
         for name in self.NAMES:
-            setattr(result, name, np.resize(getattr(self, name), (LANES, *getattr(self, name).shape[1:])))
-        return result
+            getattr(self, name)[self.count :] = name in ("luminance_square", "variance")
+        tasks = [partial(self._fill, _session(MOMENTS), pictures, levels, slice(i, i + GROUP)) for i in range(0, self.count, GROUP)]
+        together(tasks, threads, progress)
+
+    def _fill(self, session: Any, pictures: NDArray[Any], levels: NDArray[np.float64], part: slice, ask: Ask) -> None:
+        ask()
+        part = slice(part.start, min(part.stop, self.count))
+        level = levels[part, None, None]
+        np.subtract(pictures[part], level, self.centered[part], dtype=np.float64, casting="same_kind")
+        height, width = pictures.shape[1:]
+        bands = {"down": _band(height), "across": _band(width).T}
+        values = session.run(self.NAMES[1:], {"centered": self.centered[part], "level": level, **bands})
+        for name, value in zip(self.NAMES[1:], values, strict=True):
+            getattr(self, name)[part] = value
+
+    def rows(self, part: slice) -> dict[str, Array]:
+        """These pictures as the rows of the graph's table of pairs, (R, 1, h, w)."""
+        return {name + "_rows": getattr(self, name)[part, None] for name in self.NAMES}
+
+    def columns(self, part: slice) -> dict[str, Array]:
+        """These pictures as the columns of the graph's table of pairs, (1, C, h, w)."""
+        return {name + "_columns": getattr(self, name)[None, part] for name in self.NAMES}
 
 
-def _filtered(stack: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The Gaussian window over (N, H, W), in float64."""
-    count, height, width = stack.shape
-    lines = stack.reshape(-1, width) @ _band(width).T
-    return _band(height) @ lines.reshape(count, height, -1)
-
-
-def _channel_matrix(ours: _Moments, theirs: _Moments | None, threads: int, progress: Progress) -> NDArray[np.float64]:
-    other = ours if theirs is None else theirs
-    result = np.ones((len(ours), len(other)))
-    lanes, session = other.padded(), _session()
-    rows = iter(range(len(ours)))
-    taking, taken = Lock(), [0]
+def _pairs(ours: _Moments, theirs: _Moments, tiles: Sequence[Tile], threads: int, progress: Progress) -> NDArray[np.float64]:
+    """Sums of one block of the map for the pairs in these tiles."""
+    result, ones = np.zeros((ours.count, theirs.count)), np.ones((ours.mean[0].size, 1), np.float32)
+    session, queue, taking, taken = _session(PAIRS), iter(tiles), Lock(), [0]
 
     def fill(ask: Ask) -> None:
         while True:
             ask()
             with taking:
-                i = next(rows, None)
+                tile = next(queue, None)
                 taken[0] += 1
-            if i is None:
+            if tile is None:
                 return
-            one = ours.one(i)
-            for end in range(len(other), i + 1 if theirs is None else 0, -LANES):
-                ask()
-                first = max(end - LANES, 0)
-                values = session.run(None, {**one, **lanes.some(slice(first, first + LANES))})[0][0]
-                result[i, first:end] = values[: end - first]
+            (sums,) = session.run(None, {**ours.rows(tile[0]), **theirs.columns(tile[1]), "ones": ones})
+            place = result[tile]
+            place[:] = sums.reshape(tile[0].stop - tile[0].start, -1)[: place.shape[0], : place.shape[1]]
 
-    # Threads end together: what tells the share are the rows that are taken.
-    together([fill] * min(threads, len(ours)), threads, lambda _: progress(min(1.0, taken[0] / len(ours))))
-    if theirs is None:
-        below = np.tril_indices(len(ours), -1)
-        result[below] = result.T[below]
-        np.fill_diagonal(result, 1)
+    # Threads end together: what tells the share are the tiles that are taken.
+    together([fill] * min(threads, len(tiles)), threads, lambda _: progress(min(1.0, taken[0] / len(tiles))))
     return result
 
 
+def _cover(rows: int, columns: int) -> list[Tile]:
+    """The fewest tiles of one shape that cover a table of pairs; they may reach beyond it."""
+    tall = min(SHAPES, key=lambda tall: -(-rows // tall) * -(-columns // (LANES // tall)))
+    return [tile for i in range(0, rows, tall) for tile in _row_of_tiles(i, tall, 0, columns)]
+
+
+def _cover_triangle(count: int) -> list[Tile]:
+    """The fewest tiles, each row of them of one shape, that cover the pairs above the diagonal."""
+    tiles: list[Tile] = []
+    row = 0
+    for tall in _heights(count):
+        tiles += _row_of_tiles(row, tall, row + 1, count)
+        row += tall
+    return tiles
+
+
+@lru_cache(8)
+def _heights(count: int) -> tuple[int, ...]:
+    """Heights of the rows of the tiles that cover the pairs above the diagonal."""
+    # Of each row of pairs on: how many tiles it takes from there to the end, and how tall the first are.
+    best = dict.fromkeys(range(count - 1, count + LANES), (0, 0))
+    for row in range(count - 2, -1, -1):
+        best[row] = min(((-(-(count - 1 - row) // (LANES // tall)) + best[row + tall][0], tall) for tall in SHAPES), key=lambda choice: choice[0])
+    heights, row = [], 0
+    while row < count - 1:
+        heights.append(best[row][1])
+        row += heights[-1]
+    return tuple(heights)
+
+
+def _row_of_tiles(row: int, tall: int, first: int, end: int) -> list[Tile]:
+    wide = LANES // tall
+    return [(slice(row, row + tall), slice(j, j + wide)) for j in range(first, end, wide)]
+
+
 @cache
-def _session() -> Any:
-    """The graph of MSSIM, for many threads of ours at once, each on its own pictures."""
+def _session(graph: Path) -> Any:
+    """A graph, for many threads of ours at once, each on its own pictures."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    return ort.InferenceSession(str(GRAPH), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
 
 def window() -> Array:
