@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import DIM
+from conftest import DIM, description, small_network
 from scipy.spatial.distance import cdist
 
 from washi_latent.cli import main
 from washi_latent.core import ModelInfo, Search, SearchSettings, TextureModel, WashiError, find_latents, load_model
 from washi_latent.core.atlas import ATLAS_FILE, atlas_latents, atlas_of, read_atlas, write_atlas
 from washi_latent.core.find import picture_features, preview_edge
-from washi_latent.core.models import amend_bundle
+from washi_latent.core.models import amend_bundle, write_bundle
 from washi_latent.core.preference import features_of
 
 COUNT = 1024
@@ -98,6 +98,64 @@ def test_one_that_can_is_used(own: Path) -> None:
 def test_too_few_or_too_many_textures_are_refused(small_bundle: ModelInfo, count: int) -> None:
     with pytest.raises(WashiError, match="choose 1024"):
         write_atlas(small_bundle.folder, count)
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measuring takes a minute or two: what can't be written is to be refused before."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("textures were measured first")
+
+    monkeypatch.setattr("washi_latent.core.atlas.features_of", fail)
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_a_folder_that_holds_something_else_is_refused_at_once(own: Path) -> None:
+    (own / "notes.txt").write_text("mine")
+    with pytest.raises(WashiError, match=r"notes\.txt"):
+        write_atlas(own, COUNT)
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_a_place_that_cant_be_written_is_refused_at_once(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", read_only)
+    with pytest.raises(WashiError, match="not allowed"):
+        write_atlas(own, COUNT)
+
+
+def test_the_folder_may_be_the_one_where_one_is(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(own)
+    assert read_atlas(write_atlas(".", COUNT)) is not None
+
+
+def test_a_model_keeps_its_name_and_a_linked_folder_stays_one(own: Path) -> None:
+    folder = own.rename(own.with_name("Elsewhere"))
+    link = own.with_name("small")
+    link.symlink_to(folder, target_is_directory=True)
+    info = write_atlas(link, COUNT)
+    assert info.name == "small-64"
+    assert link.is_symlink()
+    assert read_atlas(load_model(folder).info) is not None
+
+
+def test_a_card_that_is_not_listed_stays(own: Path) -> None:
+    (own / "README.md").write_text("# Mine")
+    write_atlas(own, COUNT)
+    assert (own / "README.md").read_text() == "# Mine"
+
+
+def test_a_model_that_is_trained_anew_meanwhile_gets_no_atlas_of_the_old_one(own: Path) -> None:
+    def train(share: float) -> None:
+        if share == 1:
+            write_bundle(own, description(), {"generator.onnx": small_network(scale=2)})
+
+    with pytest.raises(WashiError, match="meanwhile"):
+        write_atlas(own, COUNT, train)
+    assert read_atlas(load_model(own).info) is None
 
 
 def test_candidates_from_elsewhere_follow_the_picks(mapped: ModelInfo) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import WashiError
-from .models import ModelInfo, amend_bundle, load_model, read_file, verify
+from .models import ModelInfo, amend_bundle, check_amendable, generators, load_model, read_file, read_info, verify
 from .preference import FeatureSpace, features_of
 from .progress import Progress, ignore
 from .texture_features import GROUPS
@@ -122,11 +122,14 @@ def write_atlas(folder: str | os.PathLike[str], count: int = ATLAS_TEXTURES, pro
         folder: of the bundle. count: how many textures, 1024 to 262144. progress: is told the share done, 0 to 1.
 
     Raises:
-        WashiError: a damaged bundle, another number of textures, a place that can't be written.
+        WashiError: a damaged bundle, another number of textures, a place that can't be written, a bundle that was replaced meanwhile.
     """
     if not _FEWEST <= count <= _MOST:
         raise WashiError(f"an atlas of {count} textures was asked for: choose {_FEWEST} to {_MOST}")
     info = verify(folder)
+    check_amendable(info)
     model = load_model(info.folder)
     features = features_of(model, atlas_latents(count, info.latent_dim), 0, progress)
+    if generators(read_info(info.folder)) != generators(info):
+        raise WashiError(f"the model in {info.folder} was replaced meanwhile, and what was measured is of the one before: measure it again")
     return amend_bundle(info.folder, {ATLAS_FILE: atlas_bytes(features, info.latent_dim)})
