@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,24 @@ def _saved(**arrays: Any) -> bytes:
 
 CHECKED = atlas_latents(COUNT, DIM)[-4:]
 GOOD: dict[str, Any] = {"version": np.array(1), "features": np.ones((COUNT, 24), np.uint16), "lowest": np.zeros(24), "highest": np.ones(24), "checked": CHECKED}
+
+
+def _encrypted() -> bytes:
+    content = bytearray(_saved(**GOOD))
+    for mark, flag in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        for found in re.finditer(re.escape(mark), bytes(content)):
+            content[found.start() + flag] |= 1
+    return bytes(content)
+
+
+def _with_header(header: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(_saved(**GOOD))) as good, zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        for name in good.namelist():
+            odd = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+            archive.writestr(name, odd if name == "lowest.npy" else good.read(name))
+    return buffer.getvalue()
+
+
 BAD: dict[str, dict[str, Any]] = {
     "missing": {"checked": None},
     "newer": {"version": np.array(2)},
@@ -71,6 +91,7 @@ BAD: dict[str, dict[str, Any]] = {
     "few": {"features": np.ones((9, 24), np.uint16)},
     "floats": {"features": np.ones((COUNT, 24))},
     "nan": {"highest": np.full(24, np.nan)},
+    "huge": {"lowest": np.full(24, -1e308), "highest": np.full(24, 1e308)},
     "shorter": {"lowest": np.zeros(7)},
     "other latents": {"checked": CHECKED + 1},
     "other dimension": {"checked": CHECKED[:, :3]},
@@ -81,8 +102,14 @@ BAD: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     "content",
-    [b"x", b"PK\x03\x04 no archive", *(_saved(**{k: v for k, v in (GOOD | bad).items() if v is not None}) for bad in BAD.values())],
-    ids=["byte", "archive", *BAD],
+    [
+        b"x",
+        b"PK\x03\x04 no archive",
+        _encrypted(),
+        _with_header(b"((((("),
+        *(_saved(**{k: v for k, v in (GOOD | bad).items() if v is not None}) for bad in BAD.values()),
+    ],
+    ids=["byte", "archive", "encrypted", "header", *BAD],
 )
 def test_one_that_cant_be_used_is_left_alone(own: Path, content: bytes) -> None:
     model = load_model(amend_bundle(own, {ATLAS_FILE: content}).folder)
