@@ -129,6 +129,41 @@ def test_a_scene_that_is_appended_or_linked_brings_its_search(washi: Any, tmp_pa
     assert bpy.context.scene.washi.state == ""
 
 
+LINKED_SCENE: dict[str, dict[str, Any]] = {
+    "choose_model": {"name": "washi-sheet"},
+    "sequence_from": {"end": "A"},
+    "sequence_remove": {"index": 0},
+    "sequence_swap": {},
+    "pick": {"index": 1},
+    "keep": {"name": "more"},
+    "explore": {"restart": True},
+}
+
+
+@pytest.mark.parametrize("operator", LINKED_SCENE)
+def test_what_would_not_be_saved_in_a_linked_scene_is_refused(washi: Any, operator: str, tmp_path: Path) -> None:
+    bpy.ops.washi.explore()
+    bpy.ops.washi.sequence_from(end="A")
+    bpy.ops.washi.pick(index=2)
+    bpy.ops.washi.sequence_from(end="B")
+    bpy.ops.washi.sequence_from(end="BETWEEN")
+    bpy.ops.washi.pick(index=3)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "scene.blend"), link=True) as (_, there):
+        there.scenes = ["Scene"]
+    theirs = there.scenes[0]
+
+    def said() -> tuple[Any, ...]:
+        washi = theirs.washi
+        return washi.state, washi.model, washi.sequence_start, washi.sequence_end, [point.latent for point in washi.sequence.between]
+
+    before = said()
+    with bpy.context.temp_override(scene=theirs), pytest.raises(RuntimeError, match="belongs to another file"):
+        getattr(bpy.ops.washi, operator)(**LINKED_SCENE[operator])
+    assert said() == before
+
+
 def datablocks() -> dict[str, int]:
     return {name: len(getattr(bpy.data, name)) for name in dir(bpy.data) if isinstance(getattr(bpy.data, name), bpy.types.bpy_prop_collection)}
 

@@ -69,7 +69,7 @@ def given_up(scene: bpy.types.Scene) -> bool:
 
 # Gestures
 
-_LINKED = MESSAGE("This scene belongs to another file: make it local, or search in a scene of this file")
+LINKED = MESSAGE("This scene belongs to another file: make it local, or search in a scene of this file")
 """What is changed in a linked scene would not be saved."""
 
 
@@ -142,7 +142,7 @@ def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None
     stands = place(scene)
     try:
         if not scene.is_editable:
-            raise WashiError(_LINKED)
+            raise WashiError(LINKED)
         if stands is None:
             raise WashiError(MESSAGE("There is no search here yet: begin with Explore"))
         packed = engine.walk(scene.washi.state, preferences.model_folder(stands.model), gesture)
@@ -187,11 +187,14 @@ def rename(scene: bpy.types.Scene, old: str, new: str) -> str | None:
     return walk(scene, lambda search: engine.rename(search, old, new))
 
 
-def choose_model(scene: bpy.types.Scene, name: str) -> None:
-    """Search another model: every model of a scene keeps a search of its own."""
+def choose_model(scene: bpy.types.Scene, name: str) -> str | None:
+    """Search another model: every model of a scene keeps a search of its own; what went wrong in one sentence, or None."""
     washi = scene.washi
     if name == washi.model:
-        return
+        return None
+    if not scene.is_editable:
+        jobs.error = LINKED
+        return LINKED
     if washi.state:
         aside = washi.searches.get(washi.model) or washi.searches.add()
         aside.name, aside.state = washi.model, washi.state
@@ -203,6 +206,7 @@ def choose_model(scene: bpy.types.Scene, name: str) -> None:
     jobs.error = ""
     write(scene, packed)
     look_soon(scene)
+    return None
 
 
 def free_name(scene: bpy.types.Scene) -> str:
@@ -261,7 +265,7 @@ def find(scene: bpy.types.Scene, picture: str | bytes | engine.Pixels, operator:
 def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], str], message: str, operator: bpy.types.Operator | None) -> set[str]:
     """Compute a search in a job, and keep it in one undo step unless something else was done meanwhile."""
     if not scene.is_editable:
-        return jobs.fail(_LINKED, operator)
+        return jobs.fail(LINKED, operator)
     here, before = reference(scene), scene.washi.state
 
     def done(packed: str) -> None:
