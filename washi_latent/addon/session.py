@@ -13,7 +13,7 @@ import bpy
 
 from . import engine, preferences, previews
 from .jobs import Job, acting, jobs, redraw
-from .references import found, reference
+from .references import Reference, found, reference
 from .translations import MESSAGE
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _given_up: set[tuple[Any, ...]] = set()
 _opened: tuple[Any, ...] = ()
 _shown: list[engine.Look] = []
-_drawn = ""
-"""Name of the scene whose panels were drawn last without a look."""
+_drawn: Reference = ""
+"""The scene whose panels were drawn last without a look."""
 
 
 # Where the search stands
@@ -276,7 +276,8 @@ def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], s
             push(message)
             look_soon(there)
 
-    return jobs.run(Job(title, work, done, "search"), operator)
+    # Two windows may show two scenes.
+    return jobs.run(Job(title, work, done, f"search {scene.session_uid}"), operator)
 
 
 def latent(scene: bpy.types.Scene, index: int = -1, favourite: str = "") -> Sequence[float] | None:
@@ -297,6 +298,7 @@ def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None
     if stands is None or engine.kept_look(stands.key) is not None:
         return thumbnails_soon(scene)
     packed, folder, threads, key, here = scene.washi.state, preferences.model_folder(stands.model), preferences.threads(), stands.key, reference(scene)
+    jobs.make_way("look")  # of this very place, too
     _given_up.add(key)  # until it is done
 
     def work(progress: engine.Tell) -> engine.Look:
@@ -308,7 +310,8 @@ def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None
         if there is not None:
             thumbnails_soon(there)
 
-    return jobs.run(Job(MESSAGE("Looking around"), work, done, "look"), operator)
+    # Undo, or another scene's window, may show this place again.
+    return jobs.run(Job(MESSAGE("Looking around"), work, done, "look", replaced=lambda: _given_up.discard(key)), operator)
 
 
 def look_when_drawn(scene: bpy.types.Scene) -> None:
@@ -320,13 +323,13 @@ def look_when_drawn(scene: bpy.types.Scene) -> None:
     if drawn and engine.kept_look(stands.key) is not None:
         return
     global _drawn  # noqa: PLW0603 - a timer takes no arguments
-    _drawn = scene.name
+    _drawn = reference(scene)
     if not bpy.app.timers.is_registered(_look_now):
         bpy.app.timers.register(_look_now)
 
 
 def _look_now() -> None:
-    scene = bpy.data.scenes.get(_drawn)
+    scene = found(bpy.data.scenes, _drawn)
     if scene is not None:
         look_soon(scene)
 
