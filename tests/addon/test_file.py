@@ -95,6 +95,64 @@ def test_in_edit_mode_undo_and_redo_follow_step_by_step_too(washi: Any) -> None:
         assert seen() == state
 
 
+def hairy() -> None:
+    bpy.ops.object.particle_system_add()
+    bpy.context.object.particle_systems[0].settings.type = "HAIR"
+
+
+MODES = {
+    "SCULPT": (None, "SCULPT"),
+    "TEXTURE_PAINT": (None, "PAINT_TEXTURE"),
+    "VERTEX_PAINT": (None, "PAINT_VERTEX"),
+    "WEIGHT_PAINT": (None, "PAINT_WEIGHT"),
+    "PARTICLE_EDIT": (hairy, "PARTICLE"),
+}
+
+
+def test_undo_follows_the_search_where_a_mode_is_another(washi: Any) -> None:
+    for mode, (prepare, known) in MODES.items():
+        bpy.ops.wm.read_factory_settings()
+        bpy.context.scene.washi.model = "small-64"
+        bpy.ops.washi.explore()
+        if prepare is not None:
+            prepare()
+        bpy.ops.object.mode_set(mode=mode)
+        bpy.ops.ed.undo_push(message="Mode")
+        assert bpy.context.mode == known
+        states = [bpy.context.scene.washi.state]
+        for index in (2, 5):
+            gesture("pick", index=index)
+            states.append(bpy.context.scene.washi.state)
+        for state in states[-2::-1]:
+            bpy.ops.ed.undo()
+            assert bpy.context.scene.washi.state == state, mode
+        for state in states[1:]:
+            bpy.ops.ed.redo()
+            assert bpy.context.scene.washi.state == state, mode
+
+
+def test_undo_follows_the_search_while_a_picture_is_painted(washi: Any) -> None:
+    bpy.ops.wm.read_factory_settings()
+    bpy.context.scene.washi.model = "small-64"
+    bpy.ops.washi.explore()
+    window = bpy.context.window_manager.windows[0]
+    area = window.screen.areas[0]
+    area.type = "IMAGE_EDITOR"
+    area.spaces.active.image, area.spaces.active.mode = bpy.data.images.new("Painted", 64, 64), "PAINT"
+    region = next(one for one in area.regions if one.type == "WINDOW")
+    states = []
+    for number in range(3):
+        with bpy.context.temp_override(window=window, area=area, region=region):
+            if number:
+                gesture("pick", index=number)
+            else:
+                bpy.ops.ed.undo_push(message="Painting")
+            states.append(bpy.context.scene.washi.state)
+    for state in states[-2::-1]:
+        bpy.ops.ed.undo()
+        assert bpy.context.scene.washi.state == state
+
+
 def test_a_saved_search_comes_back_with_the_same_pictures(washi: Any, tmp_path: Path) -> None:
     bpy.ops.washi.explore()
     bpy.ops.washi.keep(index=1, name="苔")

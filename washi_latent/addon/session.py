@@ -94,12 +94,14 @@ def write(scene: bpy.types.Scene, packed: str) -> None:
 
 
 def changing() -> None:
-    """The scene changes: in Edit Mode see to it that the next undo step holds that.
+    """The scene changes: in Edit Mode, and where pictures or hair are painted, see to it that the next undo step holds that.
 
-    Steps of Edit Mode hold what is edited; undo brings back the rest of the file from the last step that held all of it, and with it
+    Steps there hold what is edited; undo brings back the rest of the file from the last step that held all of it, and with it
     an older search. A datablock that came or went since has Blender keep all of the file with the next step.
     """
-    if bpy.context.mode.startswith("EDIT"):
+    mode, editor = bpy.context.mode, bpy.context.space_data
+    painting = editor is not None and editor.type == "IMAGE_EDITOR" and editor.mode == "PAINT"
+    if painting or mode.startswith("EDIT") or mode in {"PAINT_TEXTURE", "PARTICLE"}:
         bpy.data.texts.remove(bpy.data.texts.new("Washi"))
 
 
