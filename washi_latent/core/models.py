@@ -830,11 +830,11 @@ def _replace_folder(new: Path, target: Path) -> None:
         os.replace(new, target)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-    os.replace(target, old / "bundle")
+    aside = old / "bundle"
     try:
+        os.replace(target, aside)
         os.replace(new, target)
-    except OSError:
-        os.replace(old / "bundle", target)
-        raise
-    finally:
+    finally:  # Ctrl-C comes when it likes
+        if aside.exists() and not target.exists():
+            os.replace(aside, target)
         shutil.rmtree(old, ignore_errors=True)

@@ -70,7 +70,9 @@ def settle(options: TrainOptions, work: Path) -> None:
         except (OSError, ValueError, TypeError) as error:
             raise WashiError(f"{path} can't be read: delete {work} to start anew") from error
         if other:
-            raise WashiError(f"{work} holds a training with other settings: give the same ones to go on, another folder, or --restart (resume=False) to start anew")
+            raise WashiError(
+                f"{work} holds a training with other settings: give the same ones to go on, another folder, or --restart (resume=False) to start anew"
+            )
         if not _same_pictures(before, settings):
             raise WashiError(
                 f"the photographs in {options.images} are not those that the training in {work} began with: "
