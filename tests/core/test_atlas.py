@@ -243,9 +243,19 @@ def test_finding_with_an_atlas_makes_fewer_pictures(mapped: ModelInfo, model: Te
 
 
 def test_the_command_writes_it(small_bundle: ModelInfo, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("washi_latent.core.atlas.write_atlas.__defaults__", (COUNT, write_atlas.__defaults__[1]))  # type: ignore[index]
+    monkeypatch.setattr("washi_latent.core.atlas.write_atlas.__defaults__", (COUNT, *write_atlas.__defaults__[1:]))  # type: ignore[index]
     folder = Path(shutil.copytree(small_bundle.folder, tmp_path / "small-64"))
-    assert main(["atlas", str(folder)]) == 0
+    asked: list[int | None] = []
+
+    def loading(name: Path, **more: Any) -> TextureModel:
+        asked.append(more.get("threads"))
+        return load_model(name, **more)
+
+    monkeypatch.setattr("washi_latent.core.atlas.load_model", loading)
+    assert main(["atlas", str(folder), "--threads", "1"]) == 0
+    assert asked == [1]
     assert capsys.readouterr().out.strip().endswith(ATLAS_FILE)
     assert read_atlas(load_model(folder).info) is not None
     assert main(["atlas", str(tmp_path / "nothing")]) == 2
+    assert main(["atlas", str(folder), "--threads", "0"]) == 2
+    assert asked == [1]

@@ -114,11 +114,12 @@ def atlas_bytes(features: ArrayLike, dim: int) -> bytes:
     return buffer.getvalue()
 
 
-def write_atlas(folder: str | os.PathLike[str], count: int = ATLAS_TEXTURES, progress: Progress = ignore) -> ModelInfo:
+def write_atlas(folder: str | os.PathLike[str], count: int = ATLAS_TEXTURES, progress: Progress = ignore, threads: int | None = None) -> ModelInfo:
     """Measure textures of a bundle's model and write them into the bundle.
 
     Args:
         folder: of the bundle. count: how many textures, 1024 to 262144. progress: is told the share done, 0 to 1.
+        threads: processor threads to use; None: all.
 
     Raises:
         WashiError: a damaged bundle, another number of textures, a place that can't be written, a bundle that was replaced meanwhile.
@@ -127,7 +128,7 @@ def write_atlas(folder: str | os.PathLike[str], count: int = ATLAS_TEXTURES, pro
         raise WashiError(f"an atlas of {count} textures was asked for: choose {_FEWEST} to {_MOST}")
     info = verify(folder)
     check_amendable(info)
-    model = load_model(info.folder)
+    model = load_model(info.folder, threads=threads)
     features = features_of(model, atlas_latents(count, info.latent_dim), 0, progress)
     if generators(read_info(info.folder)) != generators(info):
         raise WashiError(f"the model in {info.folder} was replaced meanwhile, and what was measured is of the one before: measure it again")

@@ -148,7 +148,7 @@ def export_dcgan(module: nn.Module, trainer: DCGANTrainer, patches: Patches, opt
         return export_bundle(module, options.out, {**description, "evaluation": figures or {}}, {"README.md": text.encode(), **kinds, **pictures})
 
     info = write(None)
-    return write(evaluate(load_model(options.out), patches, say=say)) if options.evaluate else info
+    return write(evaluate(load_model(options.out, threads=options.threads), patches, say=say)) if options.evaluate else info
 
 
 def _description(trainer: DCGANTrainer, patches: Patches, options: TrainOptions) -> dict[str, Any]:
