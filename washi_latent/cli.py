@@ -232,6 +232,7 @@ def _analyse(parser: argparse.ArgumentParser) -> None:
 
 def _atlas(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model's name or folder; its bundle is given the atlas")
+    parser.add_argument("--threads", type=int, help="processor threads to use (default all)")
 
 
 def _figures(parser: argparse.ArgumentParser) -> None:
@@ -675,8 +676,10 @@ def _run_analyse(arguments: argparse.Namespace) -> int:
 def _run_atlas(arguments: argparse.Namespace) -> int:
     from .core.atlas import ATLAS_FILE, write_atlas
     from .core.models import locate
+    from .core.ranges import check_threads
 
-    print(write_atlas(locate(arguments.model), progress=_bar("atlas")).folder / ATLAS_FILE)
+    check_threads(arguments.threads)
+    print(write_atlas(locate(arguments.model), progress=_bar("atlas"), threads=arguments.threads).folder / ATLAS_FILE)
     return 0
 
 

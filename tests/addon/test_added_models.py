@@ -10,7 +10,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from washi_latent.addon import preferences, session
+from washi_latent.addon import engine, preferences, session
 
 
 @pytest.fixture
@@ -47,6 +47,22 @@ def test_an_added_model_is_chosen_and_works(washi: Any, mine: Path, models_folde
     assert len(washi.history) == 1
     bpy.ops.washi.choose_model(name="my-own")
     assert session.look(bpy.context.scene) is not None
+
+
+def test_what_a_training_leaves_behind_is_no_model_and_what_can_not_be_read_is_passed_over(
+    mine: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    renamed(models_folder / "small-64", mine / ".my-own.x1y2")
+    assert ".my-own.x1y2" not in [name for name, *_ in engine.bundles([mine])]
+    there = Path.is_dir
+
+    def is_dir(self: Path) -> bool:
+        if self == tmp_path / "locked":
+            raise PermissionError(13, "Permission denied")
+        return there(self)
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    assert "small-64" in [name for name, *_ in engine.bundles([tmp_path / "locked"])]
 
 
 def test_a_damaged_bundle_is_refused_and_leaves_nothing(washi: Any, mine: Path, models_folder: Path, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from washi_latent.addon import engine, previews, session
+from washi_latent.addon import jobs as jobs_module
+from washi_latent.addon.jobs import Job, jobs
 from washi_latent.core import Search, SearchSettings, load_model, unpack_state
 
 
@@ -84,6 +88,62 @@ def test_no_gesture_has_the_scene_drawn_anew(washi: Any) -> None:
     assert [row.name for row in washi.favourites] == ["renamed"]
     assert (washi.history_index, washi.method, washi.aim, washi.target, stands().current) == (1, "coverage", "favourite", "renamed", 1)
     assert washi.reach == pytest.approx(0.5)
+
+
+@pytest.fixture
+def begun(washi: Any) -> Iterator[list[Job]]:
+    """Jobs of a window that were begun; their threads never end."""
+    threads: list[Job] = []
+    timers = SimpleNamespace(is_registered=lambda _: True)
+    with pytest.MonkeyPatch.context() as window:
+        window.setattr(jobs_module, "bpy", SimpleNamespace(app=SimpleNamespace(background=False, timers=timers), context=bpy.context))
+        window.setattr(Job, "begin", lambda self: threads.insert(len(threads), self))
+        window.setattr(Job, "running", True)
+        yield threads
+    jobs.current = None
+    jobs.waiting.clear()
+    jobs._leaving.clear()
+
+
+def test_a_place_that_another_replaced_before_it_was_seen_is_looked_at_when_undo_leads_back(washi: Any, begun: list[Job]) -> None:
+    session.write(scene(), engine.begin(session.preferences.model_folder("small-64"), 0, 0))
+    session.look_soon(scene())
+    first = washi.state
+    session.others(scene())
+    washi.state = first
+    assert not session.given_up(scene())
+    session.look_soon(scene())
+    session.look_soon(scene())
+    assert session.given_up(scene()), "until it is done"
+    jobs.give_up()
+    assert session.given_up(scene()), "Esc is an artist's word"
+
+
+def test_exploring_in_two_scenes_at_a_time_ends_neither(begun: list[Job]) -> None:
+    other = bpy.data.scenes.new("Other")
+    session.begin(scene())
+    session.begin(other)
+    session.begin(other)
+    assert jobs.current is begun[0]
+    assert len(jobs.waiting) == 1
+
+
+def test_a_linked_scene_of_the_same_name_is_looked_at_when_it_is_drawn(washi: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bpy.ops.washi.explore()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "scene.blend"), link=True) as (_, there):
+        there.scenes = ["Scene"]
+    theirs, seen = there.scenes[0], list[Any]()
+    assert theirs.name == scene().name
+    engine.forget_models()
+    session.forget()
+    window = SimpleNamespace(app=SimpleNamespace(background=False, timers=SimpleNamespace(is_registered=lambda _: False, register=seen.append)), data=bpy.data)
+    with monkeypatch.context() as inside:
+        inside.setattr(session, "bpy", window)
+        session.look_when_drawn(theirs)
+    seen[0]()
+    assert session.look(theirs) is not None
 
 
 def test_back_forward_and_other_branches(washi: Any) -> None:

@@ -95,6 +95,64 @@ def test_in_edit_mode_undo_and_redo_follow_step_by_step_too(washi: Any) -> None:
         assert seen() == state
 
 
+def hairy() -> None:
+    bpy.ops.object.particle_system_add()
+    bpy.context.object.particle_systems[0].settings.type = "HAIR"
+
+
+MODES = {
+    "SCULPT": (None, "SCULPT"),
+    "TEXTURE_PAINT": (None, "PAINT_TEXTURE"),
+    "VERTEX_PAINT": (None, "PAINT_VERTEX"),
+    "WEIGHT_PAINT": (None, "PAINT_WEIGHT"),
+    "PARTICLE_EDIT": (hairy, "PARTICLE"),
+}
+
+
+def test_undo_follows_the_search_where_a_mode_is_another(washi: Any) -> None:
+    for mode, (prepare, known) in MODES.items():
+        bpy.ops.wm.read_factory_settings()
+        bpy.context.scene.washi.model = "small-64"
+        bpy.ops.washi.explore()
+        if prepare is not None:
+            prepare()
+        bpy.ops.object.mode_set(mode=mode)
+        bpy.ops.ed.undo_push(message="Mode")
+        assert bpy.context.mode == known
+        states = [bpy.context.scene.washi.state]
+        for index in (2, 5):
+            gesture("pick", index=index)
+            states.append(bpy.context.scene.washi.state)
+        for state in states[-2::-1]:
+            bpy.ops.ed.undo()
+            assert bpy.context.scene.washi.state == state, mode
+        for state in states[1:]:
+            bpy.ops.ed.redo()
+            assert bpy.context.scene.washi.state == state, mode
+
+
+def test_undo_follows_the_search_while_a_picture_is_painted(washi: Any) -> None:
+    bpy.ops.wm.read_factory_settings()
+    bpy.context.scene.washi.model = "small-64"
+    bpy.ops.washi.explore()
+    window = bpy.context.window_manager.windows[0]
+    area = window.screen.areas[0]
+    area.type = "IMAGE_EDITOR"
+    area.spaces.active.image, area.spaces.active.mode = bpy.data.images.new("Painted", 64, 64), "PAINT"
+    region = next(one for one in area.regions if one.type == "WINDOW")
+    states = []
+    for number in range(3):
+        with bpy.context.temp_override(window=window, area=area, region=region):
+            if number:
+                gesture("pick", index=number)
+            else:
+                bpy.ops.ed.undo_push(message="Painting")
+            states.append(bpy.context.scene.washi.state)
+    for state in states[-2::-1]:
+        bpy.ops.ed.undo()
+        assert bpy.context.scene.washi.state == state
+
+
 def test_a_saved_search_comes_back_with_the_same_pictures(washi: Any, tmp_path: Path) -> None:
     bpy.ops.washi.explore()
     bpy.ops.washi.keep(index=1, name="苔")
@@ -127,6 +185,41 @@ def test_a_scene_that_is_appended_or_linked_brings_its_search(washi: Any, tmp_pa
     assert session.look_soon(scene) == {"FINISHED"}
     assert session.look(scene) is not None
     assert bpy.context.scene.washi.state == ""
+
+
+LINKED_SCENE: dict[str, dict[str, Any]] = {
+    "choose_model": {"name": "washi-sheet"},
+    "sequence_from": {"end": "A"},
+    "sequence_remove": {"index": 0},
+    "sequence_swap": {},
+    "pick": {"index": 1},
+    "keep": {"name": "more"},
+    "explore": {"restart": True},
+}
+
+
+@pytest.mark.parametrize("operator", LINKED_SCENE)
+def test_what_would_not_be_saved_in_a_linked_scene_is_refused(washi: Any, operator: str, tmp_path: Path) -> None:
+    bpy.ops.washi.explore()
+    bpy.ops.washi.sequence_from(end="A")
+    bpy.ops.washi.pick(index=2)
+    bpy.ops.washi.sequence_from(end="B")
+    bpy.ops.washi.sequence_from(end="BETWEEN")
+    bpy.ops.washi.pick(index=3)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "scene.blend"), link=True) as (_, there):
+        there.scenes = ["Scene"]
+    theirs = there.scenes[0]
+
+    def said() -> tuple[Any, ...]:
+        washi = theirs.washi
+        return washi.state, washi.model, washi.sequence_start, washi.sequence_end, [point.latent for point in washi.sequence.between]
+
+    before = said()
+    with bpy.context.temp_override(scene=theirs), pytest.raises(RuntimeError, match="belongs to another file"):
+        getattr(bpy.ops.washi, operator)(**LINKED_SCENE[operator])
+    assert said() == before
 
 
 def datablocks() -> dict[str, int]:

@@ -149,6 +149,24 @@ def test_a_newer_job_of_a_kind_replaces_the_older_and_no_other(jobs: Jobs) -> No
     assert sorted(seen) == ["new", "other"]
 
 
+def test_those_that_a_newer_one_replaces_hear_of_it_and_no_other(jobs: Jobs) -> None:
+    begun, seen = threading.Event(), []
+
+    def job(name: str, kind: str, work: Callable[[Any], Any] = lambda _: None) -> Job:
+        return Job(name, work, lambda _: None, kind, replaced=lambda: seen.append(name))
+
+    jobs.run(job("running", "look", endless(begun, [])))
+    assert begun.wait(20)
+    jobs.run(job("second", "look"))
+    assert seen == ["running"]
+    jobs.run(job("other", "write", endless(begun, [])))
+    jobs.run(job("third", "look"))
+    assert seen in (["running"], ["running", "second"])  # the second may be done
+    count = len(seen)
+    jobs.cancel()
+    assert len(seen) == count, "nothing took the others' place"
+
+
 def test_closing_waits_for_threads(jobs: Jobs) -> None:
     begun, seen = threading.Event(), []
     jobs.run(Job("job", endless(begun, seen), lambda _: None, ended=lambda: seen.append("cleaned")))

@@ -151,7 +151,10 @@ BESIDE_THE_PANEL = {
         "the concentration is {0}: choose 0 to {1}",
         "{0} dimensions are out of range: the search works in 2 to {1}",
     },
-    "atlas": {"an atlas of {0} textures was asked for: choose {1} to {2}"},
+    "atlas": {
+        "an atlas of {0} textures was asked for: choose {1} to {2}",
+        "the model in {0} was replaced meanwhile, and what was measured is of the one before: measure it again",
+    },
 }
 """The engine's sentences that the panel can't bring about: its properties have ranges, and it writes no OpenEXR, trains nothing, draws no
 figures, has no PyTorch. They are for the command line and for callers of the package."""

@@ -205,6 +205,27 @@ def test_a_bundle_that_cannot_be_written_leaves_the_old_one(bundle: Path) -> Non
     assert [p.name for p in bundle.parent.iterdir()] == ["copy"]
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["before a move", "after a move"])
+@pytest.mark.parametrize("moves", [1, 2])
+def test_ctrl_c_while_a_bundle_is_replaced_leaves_a_whole_one(bundle: Path, monkeypatch: pytest.MonkeyPatch, moves: int, after: bool) -> None:
+    move, made = os.replace, [0]
+
+    def interrupted(*places: str | Path) -> None:
+        made[0] += 1
+        if made[0] != moves:
+            move(*places)
+            return
+        if after:
+            move(*places)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_bundle(bundle, description(title="new"), {"generator.onnx": small_network()})
+    assert load_model(bundle).info.title == ("new" if (moves, after) == (2, True) else "A small model")
+    assert [p.name for p in bundle.parent.iterdir()] == ["copy"]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_place_is_said(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)

@@ -142,8 +142,18 @@ def test_photographs_that_can_not_be_used_are_told(photographs: Path, work: Path
     Image.new("RGB", (20, 90)).save(photographs / "narrow.png")
     (photographs / "damaged.jpg").write_bytes(b"\xff\xd8\xff")
     said = begin(photographs, work)
-    assert "2 of 5 photographs can't be used: 1 smaller than 64 pixels, 1 unreadable (first: narrow.png)" in said
+    assert len(said) == 2
+    assert said[1].startswith("2 of 5 photographs can't be used: 1 smaller than 64 pixels (first: narrow.png), 1 unreadable or too large (first: ")
+    assert "damaged.jpg can't be read as a picture" in said[1]
     assert photographs_used(work) == 3
+
+
+def test_one_that_is_too_large_is_not_called_unreadable_alone(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("washi_latent.core.images.MAX_PIXELS", 5000)
+    (tmp_path / "scans").mkdir()
+    Image.new("RGB", (90, 90)).save(tmp_path / "scans" / "scan.png")
+    with pytest.raises(WashiError, match=r"1 unreadable or too large \(first: .*scan.png has 90 x 90 pixels: give a picture of at most"):
+        begin(tmp_path / "scans", work)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from safetensors.torch import save
 from scipy.stats import energy_distance as scipy_energy_distance
 from scipy.stats import kstest
 
-from washi_latent.core import WashiError, load_model, verify, write_bundle
+from washi_latent.core import ModelInfo, TextureModel, WashiError, load_model, verify, write_bundle
 from washi_latent.core.fields import FIELD_NAMES, GATED, PIECES, gate
 from washi_latent.core.sheet_network import build
 from washi_latent.training import TrainOptions, sheet_pipeline, train
@@ -58,6 +59,24 @@ def test_photographs_become_a_model_on_both_backends(photographs: Path) -> None:
     np.testing.assert_allclose(pictures, load_model(info.folder, "torch").generate(latents), atol=1e-3)
     assert "photographs" in (info.folder / "README.md").read_text()
     assert list((photographs.parent / "mine.training").glob("samples-*.png"))
+
+
+def test_what_comes_after_the_steps_keeps_to_the_threads_too(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int | None] = []
+
+    def loading(folder: Path, *rest: Any, **named: Any) -> TextureModel:
+        threads.append(named.get("threads"))
+        return load_model(folder, *rest, **named)
+
+    def measuring(folder: Path, **named: Any) -> ModelInfo:
+        threads.append(named.get("threads"))
+        return load_model(folder).info
+
+    monkeypatch.setattr("washi_latent.training.pipeline.load_model", loading)
+    monkeypatch.setattr("washi_latent.training.pipeline.evaluate", lambda *_, **__: None)
+    monkeypatch.setattr("washi_latent.training.write_atlas", measuring)
+    train(few(photographs, evaluate=True, threads=1), say=lambda _: None)
+    assert threads == [1, 1]
 
 
 def test_training_goes_on_where_it_stopped(photographs: Path) -> None:

@@ -9,6 +9,8 @@ import bpy
 
 from . import engine, preferences, session
 from .jobs import Job, jobs, redraw
+from .references import Reference, reference
+from .references import found as datablock
 from .translations import MESSAGE
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class Preview:
     """The textures where the search stands and where the sliders lead, drawn beside other work; a newer one replaces an older."""
 
     def __init__(self) -> None:
-        self.scene = ""
+        self.scene: Reference = ""
         self._resting: Wanted | None = None
         self._begun: Wanted | None = None
         self._job: Job | None = None
@@ -92,7 +94,7 @@ class Preview:
             job, self._job = self._job, None
             jobs.error = job.finish() or jobs.error
             redraw()
-        scene = bpy.data.scenes.get(self.scene)
+        scene = datablock(bpy.data.scenes, self.scene)
         wanted = self._lacks(scene) if scene is not None else None
         if scene is None or wanted is None:
             return REST if self._job is not None else None
@@ -143,7 +145,7 @@ def show_when_drawn(scene: bpy.types.Scene) -> None:
     """Draw what the sliders lead to once panels are drawn: a slider was moved, or the search."""
     if bpy.app.background or bpy.app.timers.is_registered(_tick) or not preview.wants(scene):
         return
-    preview.scene = scene.name
+    preview.scene = reference(scene)
     bpy.app.timers.register(_tick, first_interval=REST)
 
 

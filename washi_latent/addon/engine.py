@@ -197,7 +197,12 @@ def bundles(extra: Iterable[Path]) -> list[tuple[str, str, Path]]:
     named = (Path(path) for path in os.environ.get("WASHI_LATENT_MODELS", "").split(os.pathsep) if path)
     found: dict[str, tuple[str, str, Path]] = {}
     for folder in (*extra, *named, package / "models", package.parent / "models"):
-        for description in sorted(folder.glob("*/model.json")) if folder.is_dir() else []:
+        try:
+            descriptions = sorted(folder.glob("*/model.json")) if folder.is_dir() else []
+        except OSError:  # not for this user to read
+            continue
+        # What is hidden is a bundle in the making, or what was left of one.
+        for description in (one for one in descriptions if not one.parent.name.startswith(".")):
             name = description.parent.name
             try:
                 title = json.loads(description.read_text(encoding="utf-8"))["title"]

@@ -31,6 +31,7 @@ class Job:
         before: what `done` needs besides, made on the main thread from the result in slices, one a tick, so that the window goes on between them.
         kind: a newer job of the same kind makes it needless; "" for none.
         ended: cleans up, on the main thread, however the work ended.
+        replaced: hears that a newer one of its kind takes its place, before it is done.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Job:
     kind: str = ""
     ended: Callable[[], None] = lambda: None
     before: Callable[[Any], Iterator[None]] = lambda _: iter(())
+    replaced: Callable[[], None] = lambda: None
     share: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -147,7 +149,7 @@ class Jobs:
                 return self.fail(problem, operator)
             return {"FINISHED"}
         if job.kind:
-            self.drop(job.kind)
+            self.make_way(job.kind)
         self.waiting.append(job)
         self._next()
         # From a timer: a setting's update, which may have called this, must not call operators.
@@ -180,6 +182,13 @@ class Jobs:
         if self.current is None and self.waiting:
             self.current = self.waiting.pop(0)
             self.current.begin()
+
+    def make_way(self, kind: str) -> None:
+        """End jobs of one kind for a newer one."""
+        for older in (*self.waiting, self.current):
+            if older is not None and older.kind == kind:
+                older.replaced()
+        self.drop(kind)
 
     def drop(self, kind: str) -> None:
         """End jobs of one kind."""

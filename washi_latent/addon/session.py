@@ -13,7 +13,7 @@ import bpy
 
 from . import engine, preferences, previews
 from .jobs import Job, acting, jobs, redraw
-from .references import found, reference
+from .references import Reference, found, reference
 from .translations import MESSAGE
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _given_up: set[tuple[Any, ...]] = set()
 _opened: tuple[Any, ...] = ()
 _shown: list[engine.Look] = []
-_drawn = ""
-"""Name of the scene whose panels were drawn last without a look."""
+_drawn: Reference = ""
+"""The scene whose panels were drawn last without a look."""
 
 
 # Where the search stands
@@ -69,7 +69,7 @@ def given_up(scene: bpy.types.Scene) -> bool:
 
 # Gestures
 
-_LINKED = MESSAGE("This scene belongs to another file: make it local, or search in a scene of this file")
+LINKED = MESSAGE("This scene belongs to another file: make it local, or search in a scene of this file")
 """What is changed in a linked scene would not be saved."""
 
 
@@ -94,12 +94,14 @@ def write(scene: bpy.types.Scene, packed: str) -> None:
 
 
 def changing() -> None:
-    """The scene changes: in Edit Mode see to it that the next undo step holds that.
+    """The scene changes: in Edit Mode, and where pictures or hair are painted, see to it that the next undo step holds that.
 
-    Steps of Edit Mode hold what is edited; undo brings back the rest of the file from the last step that held all of it, and with it
+    Steps there hold what is edited; undo brings back the rest of the file from the last step that held all of it, and with it
     an older search. A datablock that came or went since has Blender keep all of the file with the next step.
     """
-    if bpy.context.mode.startswith("EDIT"):
+    mode, editor = bpy.context.mode, bpy.context.space_data
+    painting = editor is not None and editor.type == "IMAGE_EDITOR" and editor.mode == "PAINT"
+    if painting or mode.startswith("EDIT") or mode in {"PAINT_TEXTURE", "PARTICLE"}:
         bpy.data.texts.remove(bpy.data.texts.new("Washi"))
 
 
@@ -142,7 +144,7 @@ def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None
     stands = place(scene)
     try:
         if not scene.is_editable:
-            raise WashiError(_LINKED)
+            raise WashiError(LINKED)
         if stands is None:
             raise WashiError(MESSAGE("There is no search here yet: begin with Explore"))
         packed = engine.walk(scene.washi.state, preferences.model_folder(stands.model), gesture)
@@ -187,11 +189,14 @@ def rename(scene: bpy.types.Scene, old: str, new: str) -> str | None:
     return walk(scene, lambda search: engine.rename(search, old, new))
 
 
-def choose_model(scene: bpy.types.Scene, name: str) -> None:
-    """Search another model: every model of a scene keeps a search of its own."""
+def choose_model(scene: bpy.types.Scene, name: str) -> str | None:
+    """Search another model: every model of a scene keeps a search of its own; what went wrong in one sentence, or None."""
     washi = scene.washi
     if name == washi.model:
-        return
+        return None
+    if not scene.is_editable:
+        jobs.error = LINKED
+        return LINKED
     if washi.state:
         aside = washi.searches.get(washi.model) or washi.searches.add()
         aside.name, aside.state = washi.model, washi.state
@@ -203,6 +208,7 @@ def choose_model(scene: bpy.types.Scene, name: str) -> None:
     jobs.error = ""
     write(scene, packed)
     look_soon(scene)
+    return None
 
 
 def free_name(scene: bpy.types.Scene) -> str:
@@ -261,7 +267,7 @@ def find(scene: bpy.types.Scene, picture: str | bytes | engine.Pixels, operator:
 def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], str], message: str, operator: bpy.types.Operator | None) -> set[str]:
     """Compute a search in a job, and keep it in one undo step unless something else was done meanwhile."""
     if not scene.is_editable:
-        return jobs.fail(_LINKED, operator)
+        return jobs.fail(LINKED, operator)
     here, before = reference(scene), scene.washi.state
 
     def done(packed: str) -> None:
@@ -272,7 +278,8 @@ def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], s
             push(message)
             look_soon(there)
 
-    return jobs.run(Job(title, work, done, "search"), operator)
+    # Two windows may show two scenes.
+    return jobs.run(Job(title, work, done, f"search {scene.session_uid}"), operator)
 
 
 def latent(scene: bpy.types.Scene, index: int = -1, favourite: str = "") -> Sequence[float] | None:
@@ -293,6 +300,7 @@ def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None
     if stands is None or engine.kept_look(stands.key) is not None:
         return thumbnails_soon(scene)
     packed, folder, threads, key, here = scene.washi.state, preferences.model_folder(stands.model), preferences.threads(), stands.key, reference(scene)
+    jobs.make_way("look")  # of this very place, too
     _given_up.add(key)  # until it is done
 
     def work(progress: engine.Tell) -> engine.Look:
@@ -304,7 +312,8 @@ def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None
         if there is not None:
             thumbnails_soon(there)
 
-    return jobs.run(Job(MESSAGE("Looking around"), work, done, "look"), operator)
+    # Undo, or another scene's window, may show this place again.
+    return jobs.run(Job(MESSAGE("Looking around"), work, done, "look", replaced=lambda: _given_up.discard(key)), operator)
 
 
 def look_when_drawn(scene: bpy.types.Scene) -> None:
@@ -316,13 +325,13 @@ def look_when_drawn(scene: bpy.types.Scene) -> None:
     if drawn and engine.kept_look(stands.key) is not None:
         return
     global _drawn  # noqa: PLW0603 - a timer takes no arguments
-    _drawn = scene.name
+    _drawn = reference(scene)
     if not bpy.app.timers.is_registered(_look_now):
         bpy.app.timers.register(_look_now)
 
 
 def _look_now() -> None:
-    scene = bpy.data.scenes.get(_drawn)
+    scene = found(bpy.data.scenes, _drawn)
     if scene is not None:
         look_soon(scene)
 

@@ -18,8 +18,8 @@ from .translations import MESSAGE, sentence
 
 FIELDS = {"A": "sequence_start", "B": "sequence_end"}
 _given_up: set[engine.Asked] = set()
-_drawn = ""
-"""Name of the scene whose panels were drawn last without its sequence."""
+_drawn: Reference = ""
+"""The scene whose panels were drawn last without its sequence."""
 
 
 @dataclass(eq=False)
@@ -108,12 +108,16 @@ def show(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> 
         return jobs.fail(MESSAGE("The sequence has no two ends of this model: set A and B"), operator)
     if engine.kept_strip(wanted) is not None:
         return {"FINISHED"}
+    jobs.make_way("strip")  # of these very points, too
     _given_up.add(wanted)  # until it is done
 
     def work(progress: engine.Tell) -> engine.Strip:
         return engine.sequence(wanted, threads, progress)
 
-    return jobs.run(Job(MESSAGE("Interpolating"), work, lambda _: _given_up.discard(wanted), "strip"), operator)
+    def shown(_: object = None) -> None:
+        _given_up.discard(wanted)
+
+    return jobs.run(Job(MESSAGE("Interpolating"), work, shown, "strip", replaced=shown), operator)
 
 
 def show_when_drawn(scene: bpy.types.Scene) -> None:
@@ -123,12 +127,12 @@ def show_when_drawn(scene: bpy.types.Scene) -> None:
     if wanted is None or not idle or wanted in _given_up or engine.kept_strip(wanted) is not None or bpy.app.timers.is_registered(_show_now):
         return
     global _drawn  # noqa: PLW0603 - a timer takes no arguments
-    _drawn = scene.name
+    _drawn = reference(scene)
     bpy.app.timers.register(_show_now)
 
 
 def _show_now() -> None:
-    scene = bpy.data.scenes.get(_drawn)
+    scene = found(bpy.data.scenes, _drawn)
     if scene is not None and asked(scene) is not None:
         show(scene)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import WashiError
-from .models import ModelInfo, amend_bundle, load_model, read_file, verify
+from .models import ModelInfo, amend_bundle, check_amendable, generators, load_model, read_file, read_info, verify
 from .preference import FeatureSpace, features_of
 from .progress import Progress, ignore
 from .texture_features import GROUPS
@@ -31,7 +30,7 @@ Latents = NDArray[np.float64]
 ATLAS_FILE, ATLAS_VERSION = "atlas.npz", 1
 ATLAS_TEXTURES, ATLAS_SEED = 16384, 20_000
 _MOST_BYTES, _FEWEST, _MOST, _CHECKED = 64 << 20, 1024, 1 << 18, 4
-_FEATURES, _LEVELS = sum(GROUPS.values()), 65535
+_FEATURES, _LEVELS, _LARGEST = sum(GROUPS.values()), 65535, 1e6
 
 _known: WeakKeyDictionary[Model, Atlas | None] = WeakKeyDictionary()
 
@@ -80,7 +79,7 @@ def _features(content: bytes, dim: int) -> NDArray[np.float32] | None:
                 return None
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             version, levels, lowest, highest, checked = (arrays[name] for name in ("version", "features", "lowest", "highest", "checked"))
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError):
+    except Exception:  # noqa: BLE001 - of what strangers pack, the readers raise anything
         return None
     sane = (
         version.shape == ()
@@ -89,7 +88,7 @@ def _features(content: bytes, dim: int) -> NDArray[np.float32] | None:
         and levels.shape[1:] == lowest.shape == highest.shape == (_FEATURES,)
         and _FEWEST <= len(levels) <= _MOST
         and lowest.dtype == highest.dtype == checked.dtype == np.float64
-        and np.isfinite([lowest, highest]).all()
+        and (np.abs([lowest, highest]) <= _LARGEST).all()
         and checked.shape == (_CHECKED, dim)
     )
     # Should a version of NumPy ever draw other numbers from a seed, the latents would not be those that were measured.
@@ -115,18 +114,22 @@ def atlas_bytes(features: ArrayLike, dim: int) -> bytes:
     return buffer.getvalue()
 
 
-def write_atlas(folder: str | os.PathLike[str], count: int = ATLAS_TEXTURES, progress: Progress = ignore) -> ModelInfo:
+def write_atlas(folder: str | os.PathLike[str], count: int = ATLAS_TEXTURES, progress: Progress = ignore, threads: int | None = None) -> ModelInfo:
     """Measure textures of a bundle's model and write them into the bundle.
 
     Args:
         folder: of the bundle. count: how many textures, 1024 to 262144. progress: is told the share done, 0 to 1.
+        threads: processor threads to use; None: all.
 
     Raises:
-        WashiError: a damaged bundle, another number of textures, a place that can't be written.
+        WashiError: a damaged bundle, another number of textures, a place that can't be written, a bundle that was replaced meanwhile.
     """
     if not _FEWEST <= count <= _MOST:
         raise WashiError(f"an atlas of {count} textures was asked for: choose {_FEWEST} to {_MOST}")
     info = verify(folder)
-    model = load_model(info.folder)
+    check_amendable(info)
+    model = load_model(info.folder, threads=threads)
     features = features_of(model, atlas_latents(count, info.latent_dim), 0, progress)
+    if generators(read_info(info.folder)) != generators(info):
+        raise WashiError(f"the model in {info.folder} was replaced meanwhile, and what was measured is of the one before: measure it again")
     return amend_bundle(info.folder, {ATLAS_FILE: atlas_bytes(features, info.latent_dim)})

@@ -29,7 +29,7 @@ from PIL import Image, UnidentifiedImageError
 
 from .errors import WashiError
 from .fields import FIELD_NAMES, SMALLEST_SHEET, draw_fields
-from .images import cannot_write
+from .images import cannot_write, check_folder
 from .progress import Progress, ignore, part
 from .ranges import check_seed
 
@@ -647,7 +647,7 @@ def write_bundle(folder: str | os.PathLike[str], description: Mapping[str, Any],
 
     Args:
         folder: the bundle's folder; its last part becomes the name.
-        description: `model.json` without "schema_version", "name" and "files".
+        description: `model.json` without "schema_version" and "files"; with a "name" only where it is not the folder's.
         files: content by file name.
 
     Raises:
@@ -677,16 +677,48 @@ def write_bundle(folder: str | os.PathLike[str], description: Mapping[str, Any],
 
 
 def amend_bundle(folder: str | os.PathLike[str], files: Mapping[str, bytes]) -> ModelInfo:
-    """Add files to a bundle or replace some; everything else stays, and every checksum is checked before.
+    """Add files to a bundle or replace some; everything else stays, its name too, and every checksum is checked before.
 
     Raises:
         WashiError: a damaged bundle, a place that can't be written.
     """
     info = read_info(folder)
     content = {name: read_file(info, name) for name in info.files}
+    if CARD not in content and (card := _unlisted_card(info.folder)):
+        content[CARD] = card
     value: dict[str, Any] = json.loads((info.folder / DESCRIPTION).read_text(encoding="utf-8"))
-    description = {name: part for name, part in value.items() if name not in ("schema_version", "name", "files")}
-    return write_bundle(folder, description, {**content, **files})
+    description = {name: part for name, part in value.items() if name not in ("schema_version", "files")}
+    return write_bundle(_itself(info.folder), description, {**content, **files})
+
+
+def check_amendable(info: ModelInfo) -> None:
+    """Refuse at once what `amend_bundle` would refuse, for those who work for minutes before.
+
+    Raises:
+        WashiError: a place that can't be written, a folder that holds what is no part of the bundle.
+    """
+    folder = _itself(info.folder)
+    check_replaceable(folder)
+    check_folder(folder.parent)
+
+
+def _itself(folder: Path) -> Path:
+    """The folder that a path leads to: a link stays one, and "." has a name."""
+    there = folder.resolve()
+    return folder if folder.name and folder.absolute() == there else there
+
+
+def generators(info: ModelInfo) -> dict[str, str]:
+    """Checksums of a bundle's networks: what tells it from another of its name."""
+    return {name: digest for name, (digest, _) in info.files.items() if name.startswith("generator.")}
+
+
+def _unlisted_card(folder: Path) -> bytes:
+    """A model card that the description doesn't list: a person's own; nothing where there is none."""
+    with contextlib.suppress(OSError), (folder / CARD).open("rb") as file:
+        content = file.read(_MAX_DESCRIPTION + 1)
+        return content if len(content) <= _MAX_DESCRIPTION else b""
+    return b""
 
 
 # Installing
@@ -798,11 +830,11 @@ def _replace_folder(new: Path, target: Path) -> None:
         os.replace(new, target)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-    os.replace(target, old / "bundle")
+    aside = old / "bundle"
     try:
+        os.replace(target, aside)
         os.replace(new, target)
-    except OSError:
-        os.replace(old / "bundle", target)
-        raise
-    finally:
+    finally:  # Ctrl-C comes when it likes
+        if aside.exists() and not target.exists():
+            os.replace(aside, target)
         shutil.rmtree(old, ignore_errors=True)

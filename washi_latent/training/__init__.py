@@ -140,4 +140,4 @@ def train(options: TrainOptions | None = None, *, say: Callable[[str], None] | N
     if not chosen.evaluate:
         return info
     tell("measuring its textures, for searches")
-    return write_atlas(info.folder)
+    return write_atlas(info.folder, threads=chosen.threads)

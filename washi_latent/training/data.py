@@ -181,19 +181,20 @@ def _picture_files(folder: Path) -> list[Path]:
 
 
 def _read_pictures(folder: Path, files: list[Path], smallest: int, say: Callable[[str], None]) -> Iterator[NDArray[np.float32]]:
-    small, broken, good = [], [], 0
+    small, broken, good = list[str](), list[str](), 0
     for path in files:
         try:
             array = read_image(path)
-        except WashiError:
-            broken.append(path.name)
+        except WashiError as error:
+            broken.append(str(error))
             continue
         if min(array.shape[:2]) < smallest:
             small.append(path.name)
             continue
         good += 1
         yield array
-    why = f"{len(small)} smaller than {smallest} pixels, {len(broken)} unreadable (first: {', '.join((small + broken)[:1])})"
+    few = (f"smaller than {smallest} pixels", small), ("unreadable or too large", broken)
+    why = ", ".join(f"{len(some)} {what} (first: {some[0]})" for what, some in few if some)
     if good and small + broken:
         say(f"{len(small + broken)} of {len(files)} photographs can't be used: {why}")
     if good == 0:

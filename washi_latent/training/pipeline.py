@@ -70,7 +70,9 @@ def settle(options: TrainOptions, work: Path) -> None:
         except (OSError, ValueError, TypeError) as error:
             raise WashiError(f"{path} can't be read: delete {work} to start anew") from error
         if other:
-            raise WashiError(f"{work} holds a training with other settings: give the same ones to go on, another folder, or start anew without resuming")
+            raise WashiError(
+                f"{work} holds a training with other settings: give the same ones to go on, another folder, or --restart (resume=False) to start anew"
+            )
         if not _same_pictures(before, settings):
             raise WashiError(
                 f"the photographs in {options.images} are not those that the training in {work} began with: "
@@ -146,7 +148,7 @@ def export_dcgan(module: nn.Module, trainer: DCGANTrainer, patches: Patches, opt
         return export_bundle(module, options.out, {**description, "evaluation": figures or {}}, {"README.md": text.encode(), **kinds, **pictures})
 
     info = write(None)
-    return write(evaluate(load_model(options.out), patches, say=say)) if options.evaluate else info
+    return write(evaluate(load_model(options.out, threads=options.threads), patches, say=say)) if options.evaluate else info
 
 
 def _description(trainer: DCGANTrainer, patches: Patches, options: TrainOptions) -> dict[str, Any]:

@@ -142,7 +142,9 @@ class WASHI_OT_continue_from_material(_OfMaterial, bpy.types.Operator):
         if not preferences.model_folder(made["model"]):
             return jobs.fail(MESSAGE("The model that made this material is not here: add it first"), self)
         acting()
-        session.choose_model(context.scene, made["model"])
+        problem = session.choose_model(context.scene, made["model"])
+        if problem:
+            return jobs.fail(problem, self)
         return session.begin(context.scene, self, MESSAGE("Continue from This Material"), latent=made["latent"], noise_seed=made["seed"])
 
 

@@ -26,8 +26,8 @@ class WASHI_OT_choose_model(bpy.types.Operator):
         if not preferences.model_folder(self.name):
             return jobs.fail(MESSAGE("There is no such model here: add it, or choose another"), self)
         acting()
-        session.choose_model(context.scene, self.name)
-        return {"FINISHED"}
+        problem = session.choose_model(context.scene, self.name)
+        return jobs.fail(problem, self) if problem else {"FINISHED"}
 
 
 class WASHI_OT_add_model(bpy.types.Operator):
@@ -55,8 +55,8 @@ class WASHI_OT_add_model(bpy.types.Operator):
             there = found(bpy.data.scenes, here)
             if there is not None:
                 acting()
-                session.choose_model(there, added)
-                session.push(MESSAGE("Add Model"))
+                if session.choose_model(there, added) is None:
+                    session.push(MESSAGE("Add Model"))
 
         return jobs.run(Job(MESSAGE("Checking the model"), lambda progress: engine.add_model(path, folder, progress), done), self)
 

@@ -72,6 +72,8 @@ class WASHI_OT_sequence_from(_InSearch, bpy.types.Operator):
         return self._set(context, made["latent"])
 
     def _set(self, context: bpy.types.Context, latent: list[float] | tuple[float, ...]) -> set[str]:
+        if not context.scene.is_editable:
+            return jobs.fail(session.LINKED, self)
         acting()
         strip.set_point(context.scene, self.end, struct.pack(f"<{len(latent)}d", *latent))
         session.thumbnails_soon(context.scene)
@@ -89,6 +91,8 @@ class WASHI_OT_sequence_remove(_InSearch, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Remove it."""
+        if not context.scene.is_editable:
+            return jobs.fail(session.LINKED, self)
         acting()
         session.changing()
         between = context.scene.washi.sequence.between
@@ -106,6 +110,8 @@ class WASHI_OT_sequence_swap(_InSearch, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """A becomes B, and key points change their order."""
+        if not context.scene.is_editable:
+            return jobs.fail(session.LINKED, self)
         acting()
         session.changing()
         washi = context.scene.washi
