@@ -16,7 +16,7 @@ bpy = pytest.importorskip("bpy")
 from washi_latent.addon import engine, previews, session
 from washi_latent.addon import jobs as jobs_module
 from washi_latent.addon.jobs import Job, jobs
-from washi_latent.core import Search, SearchSettings, load_model, unpack_state
+from washi_latent.core import ModelInfo, Search, SearchSettings, load_model, unpack_state
 
 
 def scene() -> Any:
@@ -117,6 +117,28 @@ def test_a_place_that_another_replaced_before_it_was_seen_is_looked_at_when_undo
     assert session.given_up(scene()), "until it is done"
     jobs.give_up()
     assert session.given_up(scene()), "Esc is an artist's word"
+
+
+def test_a_gesture_reads_no_atlas_anew(washi: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is on the main thread, and an atlas holds thousands of textures."""
+    read: list[str] = []
+
+    def reading(info: ModelInfo) -> None:
+        read.append(info.name)
+
+    monkeypatch.setattr("washi_latent.core.atlas.read_atlas", reading)
+    engine.forget_models()
+    bpy.ops.washi.explore()
+    assert read == ["small-64"]
+    bpy.ops.washi.pick(index=3)
+    bpy.ops.washi.keep(index=4)
+    bpy.ops.washi.back()
+    assert read == ["small-64"]
+    folder, packed = session.preferences.model_folder("small-64"), washi.state
+    engine.forget_models()
+    for index in (1, 2):  # as in a file that was opened a moment ago
+        packed = engine.walk(packed, folder, lambda search, index=index: engine.keep(search, f"kept {index}", index))
+    assert read == ["small-64"] * 2
 
 
 def test_exploring_in_two_scenes_at_a_time_ends_neither(begun: list[Job]) -> None:

@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import washi_latent
-from washi_latent.core import ModelInfo, TextureModel, WashiError, images, load_model, material_maps, models
+from washi_latent.core import ModelInfo, TextureModel, WashiError, images, interpolate, load_model, material_maps, models
 from washi_latent.core import export as export_module
 from washi_latent.core.export import check_folder, estimate, export, plan, shard
 from washi_latent.core.images import read_provenance
 from washi_latent.core.items import WORK, Item, is_done, write_item
 from washi_latent.core.locks import locked
+from washi_latent.core.recipe import resolve
 from washi_latent.core.recipe_reading import read_recipe
 
 pytestmark = pytest.mark.usefixtures("both_models")
@@ -62,6 +63,25 @@ def uncut(tmp_path: Path) -> dict[str, bytes]:
     """What an export that nobody disturbs gives."""
     export(items_of(tmp_path), tmp_path / "uncut")
     return contents(tmp_path / "uncut")
+
+
+def test_a_sequence_is_measured_on_the_sheet_that_it_is_made_for(tmp_path: Path, sheet_model: TextureModel) -> None:
+    """Another sheet's steps are others: on it, neighbours that look equally different here do not."""
+    text = """[export]
+models = ["small-sheet"]
+sizes = [64]
+noise_seeds = [7, 5]
+name = "{index}-{noise_seed}"
+[[points]]
+sequence = { ends = ["seed:1", "seed:2"], count = 5, size = 64 }
+"""
+    items = items_of(tmp_path, text)
+    ends = [resolve(seed, sheet_model.info) for seed in (1, 2)]
+    expected, other = (interpolate(sheet_model, *ends, 3, size=64, seed=seed).latents.astype(np.float32) for seed in (5, 0))
+    assert np.abs(expected - other).max() > 1e-3, "the sheets tell apart"
+    for seed in (7, 5):
+        found = {item.index: item.latent for item in items if item.noise_seed == seed}
+        np.testing.assert_array_equal([found[i] for i in range(5)], expected)
 
 
 def test_files_are_the_textures_and_say_what_they_are(tmp_path: Path, sheet_model: TextureModel) -> None:

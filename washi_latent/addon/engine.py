@@ -269,6 +269,7 @@ def forget_models() -> None:
     _strips.clear()
     _directions.clear()
     _info.cache_clear()
+    _described.cache_clear()
 
 
 class _Described:
@@ -280,6 +281,16 @@ class _Described:
     def generate(self, *_: Any, **__: Any) -> Any:
         """Never: a described model makes no pictures."""
         raise NotImplementedError
+
+
+@lru_cache(8)
+def _described(folder: str) -> _Described:
+    return _Described(_info(folder))
+
+
+def _known(folder: str) -> TextureModel | _Described:
+    """What a gesture needs of a model, the loaded one where it is: reading its atlas anew, and all that was picked, would hold the window."""
+    return _loaded.get(folder) or _described(folder)
 
 
 @lru_cache(8)
@@ -298,7 +309,7 @@ def begin(folder: str, seed: int, noise_seed: int, before: str = "") -> str:
     from ..core.errors import WashiError
     from ..core.search import Search, pack_state, unpack_state
 
-    search = Search(_Described(_info(folder)), seed=seed, noise_seed=noise_seed)
+    search = Search(_known(folder), seed=seed, noise_seed=noise_seed)
     with contextlib.suppress(WashiError):
         known = unpack_state(before)
         if known.model == search.state.model:
@@ -315,7 +326,7 @@ def walk(packed: str, folder: str, gesture: Callable[[Search], Any]) -> str:
     from ..core.search import Search, pack_state, unpack_state
 
     state = _states.get(packed) or unpack_state(packed)
-    search = Search(_Described(_info(folder)), state=state)
+    search = Search(_known(folder), state=state)
     gesture(search)
     after = pack_state(search.state)
     _states.clear()

@@ -105,7 +105,8 @@ def plan(recipe: Recipe, progress: Progress = ignore) -> list[Item]:
     for done, (points, info, size, seed) in enumerate(uses):
         key = points.name, info.name
         if key not in known:
-            known[key] = latents_of(points.source, cast("TextureModel", models[info.name])).astype(np.float32)
+            measured = min(recipe.seeds_for(points, info))  # in whatever order they are listed
+            known[key] = latents_of(points.source, cast("TextureModel", models[info.name]), measured).astype(np.float32)
         for index, (label, latent) in enumerate(zip(points.labels, known[key], strict=True)):
             item = make_item(recipe.name, info, latent, size, seed, recipe.maps, points.name, label, index, checksums[info.name])
             other = items.setdefault(item.name, item)

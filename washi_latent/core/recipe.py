@@ -155,14 +155,15 @@ class Recipe:
                             yield points, model, size, seed
 
 
-def latents_of(source: Source, model: TextureModel) -> Latents:
+def latents_of(source: Source, model: TextureModel, noise_seed: int = 0) -> Latents:
     """The latents of a table of points, (N, dim).
 
     Args:
         model: a sequence is measured with it; the other kinds need its dimension only.
+        noise_seed: of the sheet that a sequence is measured on.
     """
     if isinstance(source, Interpolation):
-        return _interpolated(source, model)
+        return _interpolated(source, model, noise_seed)
     return _static_latents(source, model.info)
 
 
@@ -202,10 +203,10 @@ def _grid(grid: Grid, info: ModelInfo) -> Latents:
     return info.prior_radius * (np.outer(np.cos(angle), middle) + np.sin(angle)[:, None] * way)
 
 
-def _interpolated(source: Interpolation, model: TextureModel) -> Latents:
+def _interpolated(source: Interpolation, model: TextureModel, noise_seed: int) -> Latents:
     ends = [resolve(end, model.info) for end in source.ends]
     size = (source.size or 128) if model.info.size is None else None
-    return interpolate(model, ends[0], ends[-1], source.count - 2, source.spacing, source.path, between=ends[1:-1], size=size).latents
+    return interpolate(model, ends[0], ends[-1], source.count - 2, source.spacing, source.path, between=ends[1:-1], size=size, seed=noise_seed).latents
 
 
 def name_parts(points: str, label: str, index: int, model: str, size: tuple[int, int], noise_seed: int) -> dict[str, str | int]:
