@@ -205,6 +205,16 @@ def test_candidates_from_elsewhere_follow_the_picks(mapped: ModelInfo) -> None:
     np.testing.assert_array_equal(again.latents(), search.sample().latents)
 
 
+def test_no_texture_of_the_atlas_is_a_candidate_twice(mapped: ModelInfo) -> None:
+    """However sure the picks are: fifty candidates with nine twins are forty-one."""
+    search = Search(load_model(mapped.folder), seed=3, settings=SearchSettings(samples=80, radius=5.0, elsewhere=0.8))
+    for _ in range(6):
+        latents = search.sample().latents
+        assert len(np.unique(latents, axis=0)) == len(latents)
+        search.pick(int(search.sample().representatives.indices[0]))
+
+
+
 @pytest.mark.parametrize("noise_seed", [0, 5])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_finds_nearer_textures_than_any_of_the_atlas(mapped: ModelInfo, seed: int, noise_seed: int) -> None:

@@ -371,7 +371,9 @@ class Search:
         if atlas is None or (landed and not comparisons):
             return rng.standard_normal((count, self.model.latent_dim))
         weights = likelihoods(atlas.space, comparisons)
-        return atlas.latents[rng.choice(len(weights), count, p=weights)]
+        with np.errstate(divide="ignore"):
+            keys = np.log(weights) + rng.gumbel(size=len(weights))  # the largest are a draw without replacement (Vieira 2014): no texture twice
+        return atlas.latents[np.argsort(-keys, kind="stable")[:count]]
 
     def picture(self, latent: ArrayLike | None = None) -> Array:
         """The texture of a latent, or of where the search stands: (H, W, C)."""

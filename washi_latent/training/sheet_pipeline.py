@@ -138,7 +138,7 @@ def export_sheet(
         return export_bundle(module, options.out, {**description, "evaluation": figures or {}}, files, sheet_inputs(network))
 
     write(None, {})
-    model = load_model(options.out)
+    model = load_model(options.out, threads=options.threads)
     say("drawing the card's pictures")
     pictures = card_pictures(model)
     return write(evaluate_sheets(model, say=say), pictures) if options.evaluate else write(None, pictures)
