@@ -214,7 +214,6 @@ def test_no_texture_of_the_atlas_is_a_candidate_twice(mapped: ModelInfo) -> None
         search.pick(int(search.sample().representatives.indices[0]))
 
 
-
 @pytest.mark.parametrize("noise_seed", [0, 5])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_finds_nearer_textures_than_any_of_the_atlas(mapped: ModelInfo, seed: int, noise_seed: int) -> None:
