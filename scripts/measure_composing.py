@@ -14,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from washi_latent.core.fields import FIELD_NAMES, GATED, PIECES, RANKS, draw_fields, gate
-from washi_latent.core.models import locate, read_info
-from washi_latent.core.sheet_network import SheetGenerator, build
+from washi_latent.core.models import locate, read_file, read_info, torch_generator
+from washi_latent.core.sheet_network import SheetGenerator
 from washi_latent.training.pairs import sheet_from_fields
-from washi_latent.training.sheet import LAYOUT, draw_paper, fibre_tile, random_sheet_kind, recipe_vector
+from washi_latent.training.sheet import LAYOUT, draw_paper, fibre_tile, random_sheet_kind, recipe_vector, usual_recipes
 from washi_latent.training.sheet_pipeline import SHEETS
 
 UNSEEN = 950_000
@@ -31,8 +30,7 @@ def scale_of(seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     for i in range(SHEETS):
         draw_paper(random_sheet_kind(i, rng), rng)
-    usual = np.stack([recipe_vector(draw_paper(random_sheet_kind(i, rng), rng)) for i in range(2000)])
-    return usual.mean(0), usual.std(0) + 1e-6
+    return usual_recipes(rng)
 
 
 def pieces_in(layout: np.ndarray, parameters: dict) -> dict[str, np.ndarray]:
@@ -88,9 +86,7 @@ def main() -> None:
 
 def network(name: str) -> torch.nn.Module:
     info = read_info(locate(name))
-    generator = build({**info.options, "latent_dim": info.latent_dim, "channels": len(info.channels)})
-    generator.load_state_dict(load_file(info.folder / "generator.safetensors"))
-    return generator.eval()
+    return torch_generator(info, read_file(info, "generator.safetensors"))
 
 
 if __name__ == "__main__":

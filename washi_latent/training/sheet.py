@@ -133,10 +133,14 @@ def make_pairs(tile: NDArray[np.uint8], layouts: int = 48, sheets: int = 4000, s
         if progress:
             progress(i + 1, sheets)
     raw = np.stack(recipes)
-    # Of the distribution, not of these few: what none of them has must not look infinitely rare.
-    usual = np.stack([recipe_vector(draw_paper(random_sheet_kind(i, rng), rng)) for i in range(2000)])
-    mean, deviation = usual.mean(0), usual.std(0) + 1e-6
+    mean, deviation = usual_recipes(rng)
     return Pairs(drawn.astype(np.float16), result, np.arange(sheets) % layouts, ((raw - mean) / deviation).astype(np.float32), mean, deviation, tuple(kinds))
+
+
+def usual_recipes(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation (R,) that recipes are standardized by: of the distribution, not of a few sheets, or what none of them has looks infinitely rare."""
+    usual = np.stack([recipe_vector(draw_paper(random_sheet_kind(i, rng), rng)) for i in range(2000)])
+    return usual.mean(0), usual.std(0) + 1e-6
 
 
 @dataclass(frozen=True, eq=False)
