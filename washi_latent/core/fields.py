@@ -12,24 +12,21 @@ variance (Heitz and Neyret 2018), so that no repetition shows. Lengths are in mi
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
-from scipy import fft, ndimage
+from scipy import fft, ndimage, sparse
 from scipy.spatial import cKDTree
 
 from .errors import WashiError
 from .progress import Progress, ignore
+from .shapes import Array, Points, Shape, bark_slivers, flakes, leaves, specks, stamp
 from .threads import Ask, never, together
-
-Array = NDArray[np.float32]
-Points = NDArray[np.float64]
 
 MILLIMETRES_PER_PIXEL = 0.1
 SMALLEST_SHEET = 32
@@ -54,7 +51,7 @@ FIELD_NAMES: tuple[str, ...] = (
     "slivers",  # bark: cover [0, 1]
     "specks_few",
     "specks_many",
-    "tone",  # of each piece of bark, leaf and metal, [0, 1]: pale to dark
+    "tone",  # of each piece of bark and leaf, [0, 1]: pale to dark; metal's is `metal_tone`
     "leaves",
     "flakes",
     "dust",
@@ -68,6 +65,15 @@ FIELD_NAMES: tuple[str, ...] = (
     "rank",  # of each piece of bark and leaf among its like, (0, 1]: which appear first
     "metal_rank",  # the same of metal, which lies on top
 )
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "strands": ("strands_few", "strands_some", "strands_many"),
+    "drops": ("drops",),
+    "creases": ("creases", "folds"),
+    "lines": ("laid_wide", "laid_narrow", "chain"),
+    "metal": ("flakes", "dust", "metal_rank"),
+}
+"""Fields that many papers have nothing of, which can be drawn when a paper asks for them."""
 
 LAID_PER_CM = (8.0, 10.8)
 SURFACE_PER_MM2, BUNDLES_PER_MM2, STRANDS_PER_CM2 = (0.5, 1.7), (0.02, 0.13), (0.7, 1.3, 2.0)
@@ -96,6 +102,12 @@ def gate(share: float, rank: Array) -> Array:
     return np.clip((np.float32(share * (1 + GATE_SOFTNESS / 2)) / np.maximum(rank, np.float32(1e-3)) - 1) / np.float32(GATE_SOFTNESS) + np.float32(0.5), 0, 1)
 
 
+def metal_tone(rank: Array) -> Array:
+    """How dark a piece of metal is, [0, 1), by its rank: ranks are even over (0, 1], so this is as good as drawn, and needs no field of its own."""
+    spread = np.float32(37) * rank
+    return spread - np.floor(spread)
+
+
 class Pen(Protocol):
     """What draws curves and counts the fibres over each pixel, periodically."""
 
@@ -117,8 +129,10 @@ def draw_fields(
     progress: Progress = ignore,
     margin: int = 0,
     threads: int | None = None,
+    groups: Collection[str] | None = None,
+    into: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Draw every field of one sheet.
+    """Draw the fields of one sheet. A field is the same, bit for bit, whatever others are drawn with it, and by how many threads.
 
     Args:
         height, width: pixels, 32 and above.
@@ -127,24 +141,37 @@ def draw_fields(
         dtype: float16 halves the memory of a large sheet.
         progress: is told the share done, 0 to 1; what it raises ends the work.
         margin: pixels that the fields go on for around the sheet.
-        threads: that draw at a time, four at most, for each needs room of its own; None: four. The result is the same, bit for bit.
+        threads: that draw at a time, four at most, for each needs room of its own; None: four.
+        groups: of `GROUPS`; None: all. The fields of the others are 0, or what they are in `into`.
+        into: what an earlier call with the same size, seed, dtype and margin returned: only the fields of `groups` are drawn, and in there.
+            Where `progress` ends the work, these are undefined until they are drawn again.
 
     Returns:
         (len(FIELD_NAMES), height + 2 margin, width + 2 margin) of `dtype`; each periodic in both directions.
 
     Raises:
         WashiError: a size below 32 pixels.
+        ValueError: a group that there is not; `into` is of another size or dtype.
     """
     if min(height, width) < SMALLEST_SHEET:
         raise WashiError(f"a sheet of {width} x {height} pixels is too small: choose {SMALLEST_SHEET} pixels or more")
-    result = np.empty((len(FIELD_NAMES), height + 2 * margin, width + 2 * margin), dtype)
+    if groups is not None and not set(groups) <= GROUPS.keys():
+        raise ValueError(f"groups are {', '.join(GROUPS)}")
+    shape = (len(FIELD_NAMES), height + 2 * margin, width + 2 * margin)
+    if into is not None and (into.shape != shape or into.dtype != dtype):
+        raise ValueError(f"fields of shape {into.shape} and {into.dtype} can't take those of {shape} and {np.dtype(dtype)}")
+    wanted = set(FIELD_NAMES if groups is None else (name for group in groups for name in GROUPS[group]))
+    if into is None:
+        wanted |= set(FIELD_NAMES).difference(*GROUPS.values())
+    result = np.zeros(shape, dtype) if into is None else into
     inside = result[:, margin : margin + height, margin : margin + width]
-    _Drawing(height, width, seed).draw_into(inside, tile, min(threads or _MOST_THREADS, _MOST_THREADS), progress)
+    _Drawing(height, width, seed).draw_into(inside, tile, wanted, min(threads or _MOST_THREADS, _MOST_THREADS), progress)
     around = np.arange(-margin, 0), np.arange(margin)
-    for field, sheet in zip(result, inside, strict=True):
-        field[:margin, margin : margin + width], field[margin + height :, margin : margin + width] = (sheet[rows % height] for rows in around)
-        field[:, :margin], field[:, margin + width :] = (field[:, margin + columns % width] for columns in around)
-        progress(1.0)
+    for name, field, sheet in zip(FIELD_NAMES, result, inside, strict=True):
+        if name in wanted:
+            field[:margin, margin : margin + width], field[margin + height :, margin : margin + width] = (sheet[rows % height] for rows in around)
+            field[:, :margin], field[:, margin + width :] = (field[:, margin + columns % width] for columns in around)
+            progress(1.0)
     return result
 
 
@@ -152,75 +179,105 @@ _MOST_THREADS = 4
 
 
 class _Drawing:
-    """One seed's fields. Every group has its own stream of random numbers, so that none depends on another's count."""
+    """One seed's fields. Every field has its own stream of random numbers, so that none depends on another's count."""
 
     def __init__(self, height: int, width: int, seed: int) -> None:
         self.height, self.width, self.seed = height, width, seed
         self.shape = (height, width)
         self.area_mm2 = height * width * MILLIMETRES_PER_PIXEL**2
-        self._marks = {name: np.zeros((height, width), np.float32) for name in ("tone", "rank", "metal_rank")}
-        self._marking = Lock()
         self.ask: Ask = never
 
     def rng(self, name: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *name.encode()])
 
-    def draw_into(self, result: NDArray[Any], tile: NDArray[np.uint8], threads: int, progress: Progress) -> None:
-        """Draw every field in its place. NumPy and SciPy let go of the interpreter at times: threads share the work."""
-        tasks: tuple[tuple[str, Callable[[], list[Array]]], ...] = (
-            ("surface_many", lambda: [self.surface(1)]),
-            ("slivers", self.bark),
-            ("drops", lambda: [self.drops()]),
-            ("creases", self.creases),
-            ("flakes", self.metal),
-            ("strands_few", lambda: [self.strands(0)]),
-            ("strands_some", lambda: [self.strands(1)]),
-            ("strands_many", lambda: [self.strands(2)]),
-            ("laid_wide", self.lines),
-            ("clouds", lambda: [*(self.noise(name, *band) for name, band in _BANDS.items()), self.fines()]),
-            ("long", lambda: [blend_pieces(plane, self.shape, self.rng(name), ask=self.ask) for plane, name in zip(tile, FIELD_NAMES[:4], strict=True)]),
-            ("brush", lambda: [self.brush()]),
-            ("surface_few", lambda: [self.surface(0)]),
-            ("bundles_few", lambda: [self.bundles(0), self.bundles(1)]),
-            ("leaves", lambda: [_soft(self.shapes("leaves", LEAVES_PER_CM2, leaf))]),
+    def draw_into(self, result: NDArray[Any], tile: NDArray[np.uint8], wanted: Collection[str], threads: int, progress: Progress) -> None:
+        """Draw the wanted fields, each in its place. NumPy and SciPy let go of the interpreter at times: threads share the work."""
+        tasks: tuple[tuple[tuple[str, ...], Callable[[], Iterable[Array]]], ...] = (
+            (("surface_many",), lambda: [self.surface(1)]),
+            (GROUPS["creases"], self.creases),
+            (GROUPS["strands"], lambda: (self.strands(layer) for layer in range(3))),
+            (GROUPS["drops"], lambda: [self.drops()]),
+            (("slivers", "specks_few", "specks_many", "leaves", "rank", "tone"), self.bark_and_leaf),
+            (GROUPS["metal"], self.metal),
+            (
+                FIELD_NAMES[:4],
+                lambda: (blend_pieces(plane, self.shape, self.rng(name), ask=self.ask) for plane, name in zip(tile, FIELD_NAMES[:4], strict=True)),
+            ),
+            (GROUPS["lines"], self.lines),
+            (("surface_few",), lambda: [self.surface(0)]),
+            (("bundles_few", "bundles_many"), lambda: (self.bundles(layer) for layer in range(2))),
+            (("clouds", "billows", "flecks"), lambda: (self.noise(name, *band) for name, band in _BANDS.items())),
+            (("fines",), lambda: [self.fines()]),
+            (("brush",), lambda: [self.brush()]),
         )
 
-        def draw(first: int, planes: Callable[[], list[Array]], ask: Ask) -> None:
+        def draw(names: Sequence[str], planes: Callable[[], Iterable[Array]], ask: Ask) -> None:
             self.ask = ask
-            for offset, plane in enumerate(planes()):
-                result[first + offset] = plane
+            for name, plane in zip(names, planes(), strict=True):
+                result[FIELD_NAMES.index(name)] = plane
                 ask()
 
-        together([partial(draw, FIELD_NAMES.index(name), planes) for name, planes in tasks], threads, progress)
-        # A piece's soft rim lies just outside its outline: its rank and tone must reach there.
-        for name, plane in self._marks.items():
-            progress(1.0)
-            result[FIELD_NAMES.index(name)] = ndimage.maximum_filter(plane, 3, mode="wrap")
+        together([partial(draw, names, planes) for names, planes in tasks if names[0] in wanted], threads, progress)
 
     def metal(self) -> list[Array]:
-        """Cut leaf, and dust."""
+        """Cut leaf, dust, and the rank of each."""
+        rank = np.zeros(self.shape, np.float32)
         return [
-            self.shapes("flakes", FLAKES_PER_CM2, lambda r: flake(r, 1.25), "metal_rank"),
-            self.shapes("dust", DUST_PER_CM2, lambda r: flake(r, 0.22), "metal_rank"),
+            self.pieces("flakes", FLAKES_PER_CM2, partial(flakes, edge=1.25), rank),
+            self.pieces("dust", DUST_PER_CM2, partial(flakes, edge=0.22), rank),
+            rank,
         ]
 
-    def bark(self) -> list[Array]:
-        """Slivers, few specks, many specks."""
+    def bark_and_leaf(self) -> list[Array]:
+        """Slivers, few specks, many specks, leaves, the rank and the tone of each."""
+        rank, tone = (np.zeros(self.shape, np.float32) for _ in range(2))
         return [
-            _soft(self.shapes("slivers", SLIVERS_PER_CM2, bark_sliver)),
-            *(_soft(self.shapes(f"specks {i}", per_cm2, lambda r: speck(r, 0.11))) for i, per_cm2 in enumerate(SPECKS_PER_CM2)),
+            self.pieces("slivers", SLIVERS_PER_CM2, bark_slivers, rank, tone),
+            *(self.pieces(f"specks {i}", per_cm2, partial(specks, radius=0.11), rank, tone) for i, per_cm2 in enumerate(SPECKS_PER_CM2)),
+            self.pieces("leaves", LEAVES_PER_CM2, leaves, rank, tone),
+            rank,
+            tone,
         ]
+
+    def pieces(self, name: str, per_cm2: float, shape: Shape, kept: Array, kept_tone: Array | None = None) -> Array:
+        """Cover of filled shapes; their ranks and, where they have any, tones are kept. What has a tone has a soft rim."""
+        rng = self.rng(name)
+        cover, rank = (np.zeros(self.shape, np.float32) for _ in range(2))
+        count = rng.poisson(per_cm2 * self.area_mm2 / 100)
+        self.ask()
+        outlines = shape(rng, count) / MILLIMETRES_PER_PIXEL + (rng.random((count, 2)) * (self.width, self.height))[:, None]
+        dense = rng.uniform(*_COVERS[name.split(maxsplit=1)[0]], count)
+        marks = [(rank, (np.arange(count) + rng.random(count)) / max(1, count))]
+        if kept_tone is not None:
+            tone = np.zeros(self.shape, np.float32)
+            marks.append((tone, rng.random(count)))
+        stamp(cover, outlines, dense, marks, kept_tone is not None, self.ask)
+        self.ask()
+        # Where pieces of two kinds overlap the lower rank counts, or what hides one would cut a hole into the other.
+        places = np.flatnonzero(rank != 0)
+        own, other = rank.ravel()[places], kept.ravel()[places]
+        lower = places[(other == 0) | (own < other)]
+        kept.reshape(-1)[lower] = rank.reshape(-1)[lower]
+        if kept_tone is not None:
+            kept_tone.reshape(-1)[lower] = tone.reshape(-1)[lower]
+        self.ask()
+        return cover
 
     def fines(self) -> Array:
-        return (self.noise("fibrils", 0.22, 0.15) * 0.06 + self.noise("fines", 0.6, 0.4) * 0.03) / np.float32(math.hypot(0.06, 0.03))
+        weight = np.array([0.06, 0.03]) / math.hypot(0.06, 0.03)
+        return self.bands("fines", (weight[0], 0.22, 0.15), (weight[1], 0.6, 0.4))
 
     def noise(self, name: str, wavelength: float, bandwidth: float) -> Array:
-        return periodic_noise(self.shape, wavelength / MILLIMETRES_PER_PIXEL, bandwidth, self.rng(name), self.ask)
+        return self.bands(name, (1.0, wavelength, bandwidth))
 
-    def half_noise(self, name: str, wavelength: float, bandwidth: float) -> Array:
+    def bands(self, name: str, *bands: Band) -> Array:
+        """Noise of bands whose wavelengths are in mm."""
+        return bands_of_noise(self.shape, [(weight, length / MILLIMETRES_PER_PIXEL, width) for weight, length, width in bands], self.rng(name), self.ask)
+
+    def half_noise(self, name: str, *bands: Band) -> Array:
         """The same at half the resolution."""
         half = ((self.height + 1) // 2, (self.width + 1) // 2)
-        return periodic_noise(half, wavelength / MILLIMETRES_PER_PIXEL / 2, bandwidth, self.rng(name), self.ask)
+        return bands_of_noise(half, [(weight, length / MILLIMETRES_PER_PIXEL / 2, width) for weight, length, width in bands], self.rng(name), self.ask)
 
     def surface(self, layer: int) -> Array:
         rng = self.rng(f"surface {layer}")
@@ -251,33 +308,6 @@ class _Drawing:
         draw_ribbons(pen, starts, rng.uniform(0, 2 * math.pi, count), lengths, (8, 12, 16)[layer], spread, 0.12, 0.8, rng, swirl=0.2)
         return pen.take()
 
-    def shapes(self, name: str, per_cm2: float, shape: Shape, ranks_in: str = "rank") -> Array:
-        """Cover of filled shapes; their ranks and tones are kept."""
-        rng = self.rng(name)
-        cover, tone, rank = (np.zeros(self.shape, np.float32) for _ in range(3))
-        count = rng.poisson(per_cm2 * self.area_mm2 / 100)
-        outlines: list[Points] = []
-        for _ in range(count):
-            self.ask()
-            outlines.append(shape(rng) / MILLIMETRES_PER_PIXEL)
-        places, tones, dense = rng.random((count, 2)) * (self.width, self.height), rng.random(count), rng.uniform(*_COVERS[name.split(maxsplit=1)[0]], count)
-        ranks = (np.arange(count) + rng.random(count)) / max(1, count)
-        small = np.array([len(outline) == 4 and np.abs(outline).max() < SMALL for outline in outlines], bool)
-        if small.any():
-            quads = np.stack([outline for outline, chosen in zip(outlines, small, strict=True) if chosen]) + places[small, None]
-            stamp_quads(cover, quads, dense[small], ((tone, tones[small]), (rank, ranks[small])), self.ask)
-        for i in np.flatnonzero(~small):
-            self.ask()
-            stamp(cover, outlines[i] + places[i], float(dense[i]), ((tone, float(tones[i])), (rank, float(ranks[i]))))
-        with self._marking:
-            # Where pieces of two kinds overlap the lower rank counts, or what hides one would cut a hole into the other.
-            kept = self._marks[ranks_in]
-            lower = (rank > 0) & ((kept == 0) | (rank < kept))
-            kept[lower] = rank[lower]
-            own = lower if ranks_in == "rank" else lower & (self._marks["rank"] == 0)
-            self._marks["tone"][own] = tone[own]
-        return cover
-
     def lines(self) -> list[Array]:
         """The screen's lines: wide and narrow laid lines, and chain lines across them; all waver together."""
         wobble = self.noise("wobble", 18.0, 0.4)
@@ -298,38 +328,46 @@ class _Drawing:
 
     def drops(self) -> Array:
         rng = self.rng("drops")
-        warp = [self.half_noise(f"drops {i}", 2.2, 0.4) * 0.13 + self.half_noise(f"drops fine {i}", 0.7, 0.4) * 0.035 for i in range(2)]
+        warp = [self.half_noise(f"drops {i}", (0.13, 2.2, 0.4), (0.035, 0.7, 0.4)) for i in range(2)]
         centers = jittered_grid(self.edges, DROP_SPACING_MM, 0.72, rng)
         radii = np.clip(rng.lognormal(math.log(DROP_RADIUS_MM), 0.3, len(centers)), 0.3, 2.6).astype(np.float32)
         distance, index = self.nearest(centers, warp)
-        return self.enlarge(np.clip((radii[index] - distance).max(-1), -2, 2))
+        inside = np.maximum(radii[index[0]] - distance[0], radii[index[1]] - distance[1])
+        self.ask()
+        return self.enlarge(np.clip(inside, -2, 2, out=inside))
 
     def creases(self) -> list[Array]:
-        line, fold = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
+        line, fold = None, None
         rng = self.rng("creases")
         for size, weight in ((CREASE_SIZE_MM, 1.0), (CREASE_SIZE_MM * 0.42, 0.55)):
-            warp = [self.half_noise(f"creases {size} {i}", size * 0.5, 0.5) * size * 0.07 for i in range(2)]
+            warp = [self.half_noise(f"creases {size} {i}", (size * 0.07, size * 0.5, 0.5)) for i in range(2)]
             count = max(4, round(self.area_mm2 / size**2))
-            distance, index = self.nearest(rng.random((count, 2)) * self.edges, warp)
+            (near, far), (first, second) = self.nearest(rng.random((count, 2)) * self.edges, warp)
             self.ask()
-            gap = distance[..., 1] - distance[..., 0]
+            gap = np.subtract(far, near, out=far)
             # A fold between two facets has one strength from either side: a hash of the unordered pair.
-            hashed = (index[..., 0] * index[..., 1] * 2654435761 + index.sum(-1) * 40503) % (1009 * 1013)
-            strong = ((0.1 + 0.9 / 1009 * (hashed % 1009)) * (0.1 + 0.9 / 1013 * (hashed // 1009))).astype(np.float32)
+            both = first + second
+            strong = _strength(first * second * np.uint32(2654435761) + both * np.uint32(40503)) * np.float32(weight)
             self.ask()
-            sign = np.where(index.sum(-1) % 3 == 0, np.float32(-0.6), np.float32(1))
-            line += self.enlarge(np.exp(-gap / 0.16) * strong * weight)
+            sign = np.where(both - both // 3 * 3 == 0, np.float32(-0.6 * 0.085), np.float32(0.085))
+            own = np.exp(gap * np.float32(-1 / 0.16)) * strong
+            line = own if line is None else np.add(line, own, out=line)
             self.ask()
-            fold += self.enlarge((0.085 * np.exp(-gap / 0.28) * sign + 0.16 * np.exp(-gap / (size * 0.2))) * strong * weight)
-        return [np.clip(line, 0, 1), fold]
+            sign *= np.exp(gap * np.float32(-1 / 0.28))
+            self.ask()
+            own = (sign + np.float32(0.16) * np.exp(gap * np.float32(-1 / (size * 0.2)))) * strong
+            fold = own if fold is None else np.add(fold, own, out=fold)
+        assert line is not None
+        assert fold is not None
+        line = self.enlarge(line)
+        return [np.clip(line, 0, 1, out=line), self.enlarge(fold)]
 
     def brush(self) -> Array:
-        white = self.rng("brush").standard_normal(self.shape, dtype=np.float32)
-        self.ask()
-        spectrum = _spectrum(white, self.ask)
-        y, x = fft.fftfreq(self.height)[:, None], fft.rfftfreq(self.width)[None]
-        spectrum *= np.exp(-2 * math.pi**2 * ((1.6 * y) ** 2 + (140 * x) ** 2)).astype(np.float32)
-        return _standard(_from_spectrum(spectrum, self.shape, self.ask))
+        def gain(y: Array, x: Array) -> Array:
+            return np.exp(np.float32(-2 * math.pi**2) * ((np.float32(1.6) * y) ** 2 + (np.float32(140) * x) ** 2))
+
+        # Beyond four deviations of these Gaussians nothing passes.
+        return _filtered_noise(self.shape, gain, (4 / (2 * math.pi * 1.6), 4 / (2 * math.pi * 140)), 1.0, self.rng("brush"), self.ask)
 
     # Distances are smooth between their creases: half the resolution gives the same picture at a quarter of the time.
 
@@ -337,32 +375,123 @@ class _Drawing:
     def edges(self) -> Points:
         return np.array([self.width, self.height]) * MILLIMETRES_PER_PIXEL
 
-    def nearest(self, centers: Points, warp: list[Array]) -> tuple[Array, NDArray[np.int64]]:
-        """Distances in mm to, and indices of, the two nearest centres: (h, w, 2) at half the resolution."""
-        y, x = np.meshgrid(np.arange(0, self.height, 2), np.arange(0, self.width, 2), indexing="ij")
-        points = np.stack([x * MILLIMETRES_PER_PIXEL + warp[0], y * MILLIMETRES_PER_PIXEL + warp[1]], -1)
-        tree = cKDTree(centers % self.edges, boxsize=self.edges)
-        distance, index = np.empty((*points.shape[:2], 2), np.float32), np.empty((*points.shape[:2], 2), np.int64)
-        for rows in np.array_split(np.arange(len(points)), max(1, points.size >> 17)):
+    def nearest(self, centers: Points, warp: list[Array]) -> tuple[list[Array], list[NDArray[np.uint32]]]:
+        """Distances in mm to, and indices of, the two nearest centres: (h, w) each, at half the resolution.
+
+        A block of pixels has the same few centres near it: they are found once a block, and compared by plain arithmetic.
+        """
+        shifts = np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1]), -1).reshape(-1, 1, 2)
+        around = (centers % self.edges + shifts * self.edges).reshape(-1, 2)
+        within = ((around > -0.5 * self.edges - 40) & (around < 1.5 * self.edges + 40)).all(1)
+        kept, numbers = around[within], np.tile(np.arange(len(centers), dtype=np.uint32), 9)[within]
+        tree = cKDTree(kept)
+        high, wide = warp[0].shape
+        distances, indices = [np.empty((high, wide), np.float32) for _ in range(2)], [np.empty((high, wide), np.uint32) for _ in range(2)]
+        step = 2 * MILLIMETRES_PER_PIXEL
+        columns = np.minimum(np.arange(-(-wide // _BLOCK) * _BLOCK), wide - 1)
+        at_once = max(1, (1 << 15) // wide // _BLOCK) * _BLOCK
+        for top in range(0, high, at_once):
             self.ask()
-            part = slice(rows[0], rows[-1] + 1)
-            distance[part], index[part] = tree.query(points[part] % self.edges, k=2)
-        return distance, index
+            rows = np.minimum(np.arange(top, min(top + at_once, -(-high // _BLOCK) * _BLOCK)), high - 1)
+            place = np.ix_(rows, columns)
+            x = _in_blocks(warp[0][place] + (columns * step).astype(np.float32))
+            y = _in_blocks(warp[1][place] + (rows * step).astype(np.float32)[:, None])
+            found = _two_nearest(x, y, tree, kept)
+            bottom = min(top + at_once, high)
+            for number, (distance, index) in enumerate(found):
+                distances[number][top:bottom] = _from_blocks(distance, len(columns))[: bottom - top, :wide]
+                indices[number][top:bottom] = _from_blocks(numbers[index], len(columns))[: bottom - top, :wide]
+        return distances, indices
 
     def enlarge(self, image: Array) -> Array:
         """From half resolution: each odd row and column is the mean of its neighbours, around the border too."""
-        for axis, size in ((0, self.height), (1, self.width)):
-            between = (image + np.roll(image, -1, axis)) / 2
-            if size % 2:
-                between = np.take(between, range(size // 2), axis)
-            merged = np.empty([size if a == axis else n for a, n in enumerate(image.shape)], np.float32)
-            lanes = [slice(None)] * 2
-            lanes[axis] = slice(0, None, 2)
-            merged[tuple(lanes)] = image
-            lanes[axis] = slice(1, None, 2)
-            merged[tuple(lanes)] = between
-            image = merged
-        return image
+        merged = np.empty((self.height, image.shape[1]), np.float32)
+        merged[::2] = image
+        _between(merged, image)
+        self.ask()
+        result = np.empty(self.shape, np.float32)
+        for rows in np.array_split(np.arange(self.height), max(1, result.size >> 20)):
+            self.ask()
+            part = slice(rows[0], rows[-1] + 1)
+            result[part, ::2] = merged[part]
+            _between(result[part].T, merged[part].T)
+        return result
+
+
+def _between(lines: Array, even: Array) -> None:
+    """Set each odd line to the mean of the even ones beside it."""
+    odd = lines[1::2]
+    whole = len(even) - 1
+    np.add(even[:-1], even[1:], out=odd[:whole])
+    if len(odd) > whole:
+        np.add(even[-1], even[0], out=odd[whole])
+    odd *= np.float32(0.5)
+
+
+def _strength(pair: NDArray[np.uint32]) -> Array:
+    """The product of two numbers, each even over [0.1, 1), by a hash."""
+    pair ^= pair >> np.uint32(15)
+    pair *= np.uint32(739982445)
+    pair ^= pair >> np.uint32(12)
+    pair *= np.uint32(695872825)
+    scale = np.float32(0.9 / 65536)
+    one = (pair >> np.uint32(16)) * scale + np.float32(0.1)
+    other: Array = (pair & np.uint32(0xFFFF)) * scale + np.float32(0.1)
+    return one * other
+
+
+_BLOCK = 8
+_CANDIDATES = 16
+
+
+def _in_blocks(image: Array) -> Array:
+    """(H, W) -> (pixels of a block, blocks)."""
+    high, wide = image.shape
+    return image.reshape(high // _BLOCK, _BLOCK, wide // _BLOCK, _BLOCK).transpose(1, 3, 0, 2).reshape(_BLOCK**2, -1)
+
+
+def _from_blocks(pixels: NDArray[Any], wide: int) -> NDArray[Any]:
+    return pixels.reshape(_BLOCK, _BLOCK, -1, wide // _BLOCK).transpose(2, 0, 3, 1).reshape(-1, wide)
+
+
+def _two_nearest(x: Array, y: Array, tree: cKDTree, centers: Points) -> list[tuple[Array, NDArray[np.int64]]]:
+    """Distance to and index of the nearest and the second nearest centre of points in blocks, (pixels of a block, blocks)."""
+    middle_x, middle_y = x.mean(0), y.mean(0)
+    radius = np.sqrt(((x - middle_x) ** 2 + (y - middle_y) ** 2).max(0))
+    count = min(_CANDIDATES, len(centers))
+    distance, index = tree.query(np.stack([middle_x, middle_y], 1), k=count)
+    # A centre farther from a block's middle than this is none of the two nearest of any point in it.
+    reach = distance[:, 1] + 2 * radius
+    needed = (distance <= reach[:, None]).sum(1)
+    order = np.argsort(-needed, kind="stable")
+    x, y, distance, index, reach = x[:, order], y[:, order], distance[order], index[order], reach[order]
+    places = np.ascontiguousarray(centers[index].transpose(1, 2, 0), np.float32)
+    # Distances as whole numbers keep their order, and have room for the candidate's number in the last bits, a millionth of them.
+    near, far = (np.full(x.shape, np.iinfo(np.int32).max, np.int32) for _ in range(2))
+    for number in range(int(needed.max())):
+        some = slice(int((needed > number).sum()))
+        across, down = x[:, some] - places[number, 0, some], y[:, some] - places[number, 1, some]
+        across *= across
+        down *= down
+        across += down
+        own = across.view(np.int32)
+        own &= ~(_CANDIDATES - 1)
+        own |= number
+        behind = np.maximum(near[:, some], own, out=down.view(np.int32))
+        np.minimum(far[:, some], behind, out=far[:, some])
+        np.minimum(near[:, some], own, out=near[:, some])
+    result, blocks = [], np.arange(x.shape[1])
+    for both in (near, far):
+        chosen = index[blocks, both & (_CANDIDATES - 1)]
+        result.append((np.sqrt((both & ~(_CANDIDATES - 1)).view(np.float32)), chosen))
+    more = np.flatnonzero(distance[:, -1] < reach) if count < len(centers) else []
+    if len(more):
+        # So many centres crowd around these blocks that more than the candidates may count.
+        distance, index = tree.query(np.stack([x[:, more], y[:, more]], -1), k=2)
+        for number, (own_distance, chosen) in enumerate(result):
+            own_distance[:, more], chosen[:, more] = distance[..., number], index[..., number]
+    back = np.argsort(order)
+    return [(own_distance[:, back], chosen[:, back]) for own_distance, chosen in result]
 
 
 _BANDS = {"clouds": (5.0, 0.6), "billows": (8.5, 0.7), "flecks": (1.5, 0.5)}
@@ -371,12 +500,17 @@ _BANDS = {"clouds": (5.0, 0.6), "billows": (8.5, 0.7), "flecks": (1.5, 0.5)}
 class SplatPen:
     """Draws curves by adding points to the four pixels around each; exact in sum, periodic, unbounded."""
 
-    _STEP = 0.8
+    _STEP = 1.0
+    """Pixels between two points, at most. A line along the grid is even with just this step; a fibre at any angle is within some percent."""
+    _AT_ONCE = 1 << 16
+    """Points whose places are found at a time, so that they stay in the processor's cache."""
 
     def __init__(self, shape: tuple[int, int], ask: Ask = never) -> None:
         self.shape, self._ask = shape, ask
-        self._sum = np.zeros(shape[0] * shape[1])
-        self._waiting: list[tuple[Points, NDArray[np.float64]]] = []
+        self._sum = np.zeros(shape[0] * shape[1], np.float32)
+        # What waits is added in passes over the whole plane: of a large sheet, many points at a time.
+        self._most = min(max(len(self._sum) // 4, 2 * self._AT_ONCE), 1 << 20)
+        self._places, self._values = np.empty(4 * self._most, np.int32), np.empty(4 * self._most, np.float32)
         self._count = 0
 
     def draw(self, points: Points, weights: NDArray[np.float64] | None = None) -> None:
@@ -384,47 +518,64 @@ class SplatPen:
         self._ask()
         if len(points) == 0:
             return
-        lengths = np.linalg.norm(np.diff(points, axis=1), axis=-1)
+        moves = np.diff(points, axis=1)
+        lengths = np.sqrt((moves**2).sum(-1))
         samples = max(1, math.ceil(float(lengths.max()) / self._STEP))
-        along = ((np.arange(samples) + 0.5) / samples)[None, None, :, None]
-        dense: Any = points[:, :-1, None] * (1 - along) + points[:, 1:, None] * along
+        few = max(1, self._AT_ONCE // (samples * moves.shape[1]))
+        if len(points) > few:
+            for first in range(0, len(points), few):
+                self.draw(points[first : first + few], None if weights is None else weights[first : first + few])
+            return
+        along = ((np.arange(samples, dtype=np.float32) + np.float32(0.5)) / np.float32(samples))[None, None]
+        # Whole sheets off is the same place; near 0, single precision is a thousandth of a pixel.
+        starts = points[:, :-1] - np.floor(points[:, :1] / self.shape[::-1]) * self.shape[::-1]
+        starts, moves = starts.astype(np.float32), moves.astype(np.float32)
+        x, y = ((moves[..., axis, None] * along + starts[..., axis, None]).ravel() for axis in (0, 1))
         if weights is not None:
             lengths = lengths * weights[:, None]
-        weight = np.repeat(lengths.ravel() / samples, samples)
-        self._waiting.append((dense.reshape(-1, 2), weight))
-        self._count += len(weight)
-        if self._count > 1_000_000:
-            self._flush()
+        self._spread(x, y, np.repeat((lengths / samples).astype(np.float32).ravel(), samples))
 
     def take(self) -> Array:
         """(H, W) fibres over each pixel since the last call."""
         self._flush()
-        self._ask()
-        result = self._sum.reshape(self.shape).astype(np.float32)
-        self._ask()
-        self._sum[:] = 0
+        result, self._sum = self._sum.reshape(self.shape), np.zeros_like(self._sum)
         return result
 
-    def _flush(self) -> None:
-        if self._waiting:
-            points, weights = (np.concatenate(parts) for parts in zip(*self._waiting, strict=True))
-            self._waiting, self._count = [], 0
-            self._splat(points, weights)
-
-    def _splat(self, points: Points, weight: NDArray[np.float64]) -> None:
+    def _spread(self, x: Array, y: Array, weight: Array) -> None:
+        """Keep which pixels each point adds to, and how much."""
         height, width = self.shape
-        corner = np.floor(points).astype(np.int32)
-        fx, fy = (points - corner).astype(np.float32).T
-        weight = weight.astype(np.float32)
-        left, top = corner[:, 0] % width, corner[:, 1] % height
-        right, bottom = left + 1, top + 1
+        left, top = np.floor(x), np.floor(y)
+        x -= left
+        y -= top
+        column, row = left.astype(np.int32), top.astype(np.int32)
+        column -= column // width * width
+        row -= row // height * height
+        row *= width
+        right, below = column + 1, row + width
         right[right == width] = 0
-        bottom[bottom == height] = 0
-        for row, wy in ((top * width, weight * (1 - fy)), (bottom * width, weight * fy)):
-            for column, wx in ((left, 1 - fx), (right, fx)):
-                self._ask()
-                # Of a large sheet a batch meets few pixels: counting into all of them would take longer than adding.
-                np.add.at(self._sum, row + column, (wx * wy).astype(np.float64))
+        below[below == width * height] = 0
+        if self._count + len(x) > self._most:
+            self._flush()
+        room = slice(4 * self._count, 4 * (self._count + len(x)))
+        places, values = self._places[room].reshape(4, -1), self._values[room].reshape(4, -1)
+        y *= weight
+        weight -= y
+        for i, (line, share) in enumerate(((row, weight), (below, y))):
+            np.add(line, column, places[2 * i])
+            np.add(line, right, places[2 * i + 1])
+            np.multiply(share, x, values[2 * i + 1])
+            np.subtract(share, values[2 * i + 1], values[2 * i])
+        self._count += len(x)
+
+    def _flush(self) -> None:
+        """Add what waits: a product with a matrix of one column, which may name a pixel often, is the quickest sum there is."""
+        if self._count:
+            self._ask()
+            end = 4 * self._count
+            column = sparse.csc_array((self._values[:end], self._places[:end], np.array([0, end], np.int32)), shape=(len(self._sum), 1))
+            self._sum += column @ np.ones(1, np.float32)
+            self._count = 0
+            self._ask()
 
 
 def curves(
@@ -476,7 +627,7 @@ def draw_ribbons(
         curl: radians per sqrt(mm). segment: mm. swirl: radians per mm. scale: mm a pixel.
     """
     pieces = np.maximum(4, np.ceil(lengths / segment).astype(int))
-    for group in np.array_split(np.argsort(pieces), max(1, len(pieces) // 24)):
+    for group in np.array_split(np.argsort(pieces), min(max(1, len(pieces) // 24), 16)):
         if len(group) == 0:
             continue
         n = int(pieces[group].max())
@@ -487,7 +638,7 @@ def draw_ribbons(
         normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9
         splay = 0.75 + 0.7 * np.abs(2 * np.linspace(0, 1, n + 1) - 1) ** 3
         for _ in range(fibres):
-            wander = ndimage.gaussian_filter1d(rng.normal(size=(len(group), n + 1)), 4, axis=1, mode="nearest") * 2.9
+            wander = ndimage.gaussian_filter1d(rng.standard_normal((len(group), n + 1), np.float32), 4, axis=1, mode="nearest") * np.float32(2.9)
             offset = (rng.normal(size=(len(group), 1)) * 0.45 + wander) * splay * (spread[group] / scale)[:, None]
             threads = course + normal * offset[..., None]
             first, last = sorted(rng.integers(0, n + 1, 2)) if rng.random() < 0.75 else (0, n + 1)
@@ -508,25 +659,34 @@ def blend_pieces(tile: NDArray[np.uint8], shape: tuple[int, int], rng: np.random
     counts = [max(1, round(n / cell)) for n in shape]
     borders = [np.round(np.linspace(0, n, c + 1)).astype(int) for n, c in zip(shape, counts, strict=True)]
     windows = [[_window(border, i, n) for i in range(c)] for border, n, c in zip(borders, shape, counts, strict=True)]
-    total = np.zeros(shape, np.float32)
+    # A piece's weight is a product of one for its rows and one for its columns, so the sum of squares is, too.
+    means = []
+    for axis, lines in enumerate(windows):
+        power, mean = np.zeros(shape[axis]), np.zeros(shape[axis])
+        for places, weight in lines:
+            np.add.at(power, places, weight**2)
+        for i, (places, weight) in enumerate(lines):
+            lines[i] = places, weight / np.sqrt(power[places], dtype=np.float32)
+            np.add.at(mean, places, lines[i][1])
+        means.append(mean.astype(np.float32))
+    total = means[0][:, None] * (means[1] * np.float32(-128 / 24))
     around = np.tile(tile, (2, 2))
     for rows, weight_y in windows[0]:
-        ask()
+        strip = np.zeros((len(rows), shape[1]), np.float32)
         for columns, weight_x in windows[1]:
+            ask()
             top, left = rng.integers(0, size, 2)
             turn = [slice(None, None, 1 if rng.random() < 0.5 else -1) for _ in range(2)]
             if max(len(rows), len(columns)) <= size:
                 piece = around[top : top + len(rows), left : left + len(columns)]
             else:
                 piece = around[np.ix_((top + np.arange(len(rows))) % size, (left + np.arange(len(columns))) % size)]
-            values = (piece[tuple(turn)].astype(np.float32) - 128) * (weight_y[:, None] / 24)
-            _add_wrapped(total, rows, columns, values * weight_x)
-    # A piece's weight is a product of one for its rows and one for its columns, so the sum of squares is, too.
-    for axis, lines in enumerate(windows):
-        power = np.zeros(shape[axis])
-        for places, weight in lines:
-            np.add.at(power, places, weight**2)
-        total /= np.sqrt(power.astype(np.float32)).reshape((-1, 1) if axis == 0 else (1, -1))
+            weighted = piece[tuple(turn)] * weight_x
+            for own, there in _runs(columns):
+                strip[:, there] += weighted[:, own]
+        strip *= weight_y[:, None] / np.float32(24)
+        for own, there in _runs(rows):
+            total[there] += strip[own]
     return total
 
 
@@ -540,19 +700,14 @@ def _window(borders: NDArray[np.int64], i: int, size: int) -> tuple[NDArray[np.i
     return np.arange(first, last) % size, np.maximum(weight, 1e-3).astype(np.float32)
 
 
-def _add_wrapped(total: Array, rows: NDArray[np.int64], columns: NDArray[np.int64], piece: Array) -> None:
-    """Add where rows or columns may name one line twice (a piece wider than the sheet)."""
-    for first in range(0, len(rows), total.shape[0]):
-        for left in range(0, len(columns), total.shape[1]):
-            y, x = slice(first, first + total.shape[0]), slice(left, left + total.shape[1])
-            total[_block(rows[y], columns[x])] += piece[y, x]
+def _runs(lines: NDArray[np.int64]) -> list[tuple[slice, slice]]:
+    """Where lines that go up by one, round the border maybe more than once, come from and lie, in pieces without a break."""
+    ends = [0, *(np.flatnonzero(np.diff(lines) != 1) + 1).tolist(), len(lines)]
+    return [(slice(a, b), slice(int(lines[a]), int(lines[a]) + b - a)) for a, b in itertools.pairwise(ends)]
 
 
-def _block(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Any:
-    """An index for lines that go up by one, round the border at most once: slices where there is none, for speed."""
-    if rows[-1] - rows[0] + 1 == len(rows) and columns[-1] - columns[0] + 1 == len(columns):
-        return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    return np.ix_(rows, columns)
+Band = tuple[float, float, float]
+"""Weight (a deviation), wavelength and bandwidth (standard deviation of the passed band, octaves)."""
 
 
 def periodic_noise(shape: tuple[int, int], wavelength: float, bandwidth: float, rng: np.random.Generator, ask: Ask = never) -> Array:
@@ -564,37 +719,67 @@ def periodic_noise(shape: tuple[int, int], wavelength: float, bandwidth: float, 
     Returns:
         (H, W) float32 of mean 0 and standard deviation 1 (all 0 where the tile holds no such frequency).
     """
+    return bands_of_noise(shape, [(1.0, wavelength, bandwidth)], rng, ask)
+
+
+def bands_of_noise(shape: tuple[int, int], bands: Sequence[Band], rng: np.random.Generator, ask: Ask = never) -> Array:
+    """Periodic Gaussian noise around some wavelengths in pixels: mean 0; the weights' root sum of squares is its standard deviation."""
+
+    def gain(y: Array, x: Array) -> Array:
+        frequency = np.maximum(np.hypot(y, x), np.float32(1 / max(shape)))
+        logarithm, power = np.log(frequency), np.zeros(frequency.shape, np.float32)
+        for weight, wavelength, bandwidth in bands:
+            octaves = (logarithm + np.float32(math.log(max(wavelength, 2.0)))) / np.float32(math.log(2) * bandwidth)
+            # Whiteness counted per octave: without the division, the finest frequencies would win by their number.
+            one = (np.exp(-0.5 * octaves**2) / frequency) ** 2
+            total = float(one.sum(dtype=np.float64))
+            power += one * np.float32(weight**2 / total if total else 0)
+            ask()
+        return np.sqrt(power)
+
+    # Beyond 3.5 deviations of a band lies less than a thousandth of its strength.
+    highest = max(2 ** (3.5 * bandwidth) / max(wavelength, 2.0) for _, wavelength, bandwidth in bands)
+    return _filtered_noise(shape, gain, (highest, highest), math.hypot(*(weight for weight, _, _ in bands)), rng, ask)
+
+
+def _filtered_noise(
+    shape: tuple[int, int], gain: Callable[[Array, Array], Array], highest: tuple[float, float], deviation: float, rng: np.random.Generator, ask: Ask
+) -> Array:
+    """White noise times a gain of the frequencies down (k, 1) and across (1, m), cycles a pixel, up to the highest of each.
+
+    Only the spectrum is drawn, and only where it passes: slow noise costs little more than its last transformation.
+    """
     height, width = shape
-    white = rng.standard_normal(shape, dtype=np.float32)
+    rows, columns = (max(2, math.ceil(n * most)) for n, most in zip(shape, highest, strict=True))
+    down = np.arange(height) if 2 * rows + 1 >= height else np.r_[: rows + 1, height - rows : height]
+    columns = min(columns, width // 2)
+    passed = gain(fft.fftfreq(height)[down, None].astype(np.float32), (np.arange(columns + 1, dtype=np.float32) / np.float32(width))[None])
+    passed[0, 0] = 0
+    # These columns' frequencies have no twin below 0: their noise is made real, which halves its power.
+    alone = [0, columns] if 2 * columns == width else [0]
+    passed[:, alone] *= np.float32(math.sqrt(2))
+    half = np.zeros((height, columns + 1), np.complex64)
+    for few in np.array_split(np.arange(len(down)), max(1, passed.size >> 19)):
+        ask()
+        half[down[few]] = rng.standard_normal((len(few), columns + 1, 2), dtype=np.float32).view(np.complex64)[..., 0] * passed[few]
+    for some in np.array_split(np.arange(columns + 1), max(1, half.size >> 20)):
+        ask()
+        half[:, some] = fft.ifft(half[:, some], axis=0, norm="forward")
+    half[:, alone] = half[:, alone].real
     ask()
-    spectrum = _spectrum(white, ask)
-    frequency = np.hypot(fft.fftfreq(height)[:, None], fft.rfftfreq(width)[None])
-    octaves = np.log2(np.maximum(frequency, 1e-9) * max(wavelength, 2.0))
-    ask()
-    # Whiteness counted per octave: without the division, the finest frequencies would win by their number.
-    gain = np.exp(-0.5 * (octaves / bandwidth) ** 2) / np.maximum(frequency, 1 / max(shape))
-    gain[0, 0] = 0
-    ask()
-    return _standard(_from_spectrum(spectrum * gain.astype(np.float32), shape, ask))
+    power = (2 * _power(half) - _power(half[:, alone])) / height
+    half *= np.float32(deviation / math.sqrt(power) if power > 0 else 0)
+    result = np.empty(shape, np.float32)
+    for band in np.array_split(np.arange(height), max(1, result.size >> 20)):
+        ask()
+        result[band[0] : band[-1] + 1] = fft.irfft(half[band[0] : band[-1] + 1], width, norm="forward")
+    return result
 
 
-# What SciPy's rfft2 and irfft2 do, to the last bit, in two halves.
-
-
-def _spectrum(white: Array, ask: Ask) -> NDArray[np.complex64]:
-    half = fft.rfft(white)
-    ask()
-    whole = fft.fft(half, axis=0, overwrite_x=True)
-    ask()
-    return whole
-
-
-def _from_spectrum(spectrum: NDArray[np.complex64], shape: tuple[int, int], ask: Ask) -> Array:
-    half = fft.ifft(spectrum, axis=0, norm="forward")
-    ask()
-    whole = fft.irfft(half, shape[1], norm="forward") * np.float32(1 / (shape[0] * shape[1]))
-    ask()
-    return whole
+def _power(values: NDArray[np.complex64]) -> float:
+    # Rows' sums in single precision are exact enough, and quick.
+    parts = np.ascontiguousarray(values).view(np.float32)
+    return float(np.einsum("ij,ij->i", parts, parts).sum(dtype=np.float64))
 
 
 def jittered_grid(edges: Points, spacing: float, regularity: float, rng: np.random.Generator) -> Points:
@@ -606,129 +791,5 @@ def jittered_grid(edges: Points, spacing: float, regularity: float, rng: np.rand
     return (points / (columns, rows) + rng.random(2)) % 1 * edges
 
 
-# Shapes: outlines (n, 2) in mm around 0, turned at random.
-
-
-class Shape(Protocol):
-    """Draws one outline."""
-
-    def __call__(self, rng: np.random.Generator, /) -> Points: ...
-
-
-def turned(rng: np.random.Generator, outline: Points) -> Points:
-    """The outline at a random angle."""
-    angle = rng.uniform(0, 2 * math.pi)
-    return outline @ np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-
-
-_WAVES = np.arange(1.0, 5.0)
-_ANGLES = np.linspace(0, 2 * math.pi, 14, endpoint=False)
-_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
-
-
-def speck(rng: np.random.Generator, radius: float) -> Points:
-    """A crumb of bark, of a lognormal size around `radius` mm."""
-    radius = min(max(rng.lognormal(math.log(radius), 0.55), 0.04), 0.7)
-    strength, phase = rng.normal(0, 0.28, 4) / _WAVES, rng.uniform(0, 6.3, 4)
-    wave = radius * (1 + strength @ np.cos(_WAVES[:, None] * _ANGLES + phase[:, None]))
-    return turned(rng, (_CIRCLE * (rng.uniform(1, 1.9), 1)) * wave[:, None])
-
-
-def bark_sliver(rng: np.random.Generator) -> Points:
-    """A strip of bark, 0.8 to 9 mm long, tapered and bent."""
-    length = float(np.clip(rng.lognormal(math.log(2.2), 0.6), 0.8, 9))
-    width = float(length * rng.uniform(0.035, 0.12))
-    along = np.linspace(0, 1, 26)
-    bend = np.cumsum(np.cumsum(rng.normal(0, 0.016, 26))) * length * 0.35
-    half = width / 2 * np.sin(math.pi * along) ** 0.6 * (1 + 0.35 * ndimage.gaussian_filter1d(rng.normal(size=26), 1.2))
-    return turned(rng, _around(np.stack([(along - 0.5) * length, bend - bend.mean()], 1), np.maximum(half, 0)))
-
-
-def leaf(rng: np.random.Generator) -> Points:
-    """A piece of leaf, 3 to 9 mm long, often torn."""
-    length = float(rng.uniform(3, 9))
-    along = np.linspace(0, 1, 30)
-    half = length * rng.uniform(0.10, 0.24) * np.sin(math.pi * along**0.8) * (1 + 0.10 * np.sin(along * 40 + rng.uniform(0, 6)))
-    torn = slice(0, int(rng.integers(16, 30)))
-    course = np.stack([(along - 0.5) * length, 0.06 * length * np.sin(along * 3)], 1)
-    return turned(rng, _around(course[torn], half[torn]))
-
-
-def flake(rng: np.random.Generator, edge: float) -> Points:
-    """A square of metal leaf, cut by hand, around `edge` mm."""
-    edge = float(np.clip(rng.lognormal(math.log(edge), 0.45), 0.08, 6))
-    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * edge / 2 * [1, rng.uniform(0.55, 1.0)]
-    return turned(rng, corners + rng.normal(0, edge * 0.07, (4, 2)))
-
-
-def _around(course: Points, half: NDArray[np.float64]) -> Points:
-    offset = np.stack([0 * half, half], 1)
-    return np.concatenate([course + offset, (course - offset)[::-1]])
-
-
-def stamp(cover: Array, outline: Points, density: float, marks: Iterable[tuple[Array, float]] = ()) -> None:
-    """Fill one outline (n, 2), x and y in pixels, into periodic planes, anti-aliased: cover is a maximum, marks follow it."""
-    low = np.floor(outline.min(0)).astype(int) - 1
-    size = np.ceil(outline.max(0)).astype(int) + 2 - low
-    fine = 4
-    picture = Image.new("L", (int(size[0]) * fine, int(size[1]) * fine))
-    ImageDraw.Draw(picture).polygon([tuple(p) for p in ((outline - low) * fine).tolist()], fill=255)
-    mask = np.asarray(picture.reduce(fine), np.float32) * (density / 255)
-    height, width = cover.shape
-    if mask.shape[0] > height or mask.shape[1] > width:
-        return
-    left, top = int(low[0]) % width, int(low[1]) % height
-    place: Any = (slice(top, top + mask.shape[0]), slice(left, left + mask.shape[1]))
-    if top + mask.shape[0] > height or left + mask.shape[1] > width:
-        place = np.ix_((np.arange(mask.shape[0]) + top) % height, (np.arange(mask.shape[1]) + left) % width)
-    higher = mask > cover[place]
-    for plane, value in marks:
-        plane[place] = np.where(higher, np.float32(value), plane[place])
-    cover[place] = np.maximum(cover[place], mask)
-
-
-SMALL = 7.0
-"""Pixels from its middle that a shape of four corners may reach to be filled with many at once."""
-
-
-def stamp_quads(cover: Array, quads: Points, density: NDArray[np.float64], marks: Iterable[tuple[Array, NDArray[np.float64]]] = (), ask: Ask = never) -> None:
-    """Fill many small convex shapes of four corners (n, 4, 2) at once, as `stamp` fills one; where two overlap the denser counts.
-
-    A pixel's share is the product of how far it lies within each edge, which is exact for straight edges along the grid.
-    """
-    height, width = cover.shape
-    window = np.arange(2 * math.ceil(SMALL) + 2) - math.ceil(SMALL)
-    for first in range(0, len(quads), 4096):
-        ask()
-        part = quads[first : first + 4096]
-        corner = np.floor(part.mean(1)).astype(np.int64)
-        local, along = (part - corner[:, None]).astype(np.float32), np.roll(part, -1, 1) - part
-        # Corners may run either way round.
-        turn = np.sign(along[:, 0, 0] * along[:, 1, 1] - along[:, 0, 1] * along[:, 1, 0])[:, None]
-        across = (np.stack([-along[..., 1], along[..., 0]], -1) * (turn / (np.linalg.norm(along, axis=-1) + 1e-9))[..., None]).astype(np.float32)
-        x, y = (window[None, None] + np.float32(0.5) - local[:, :, axis, None] for axis in (0, 1))
-        share = np.ones((len(part), len(window), len(window)), np.float32)
-        for edge in range(4):
-            inside = across[:, edge, 1, None, None] * y[:, edge, :, None] + across[:, edge, 0, None, None] * x[:, edge, None, :]
-            share *= np.clip(inside + np.float32(0.5), 0, 1)
-        share *= density[first : first + 4096, None, None].astype(np.float32)
-        piece, row, column = np.nonzero(share)
-        places = (corner[piece, 1] + window[row]) % height * width + (corner[piece, 0] + window[column]) % width
-        values, flat = share[piece, row, column], cover.reshape(-1)
-        np.maximum.at(flat, places, values)
-        highest = flat[places] == values
-        for plane, value in marks:
-            plane.reshape(-1)[places[highest]] = value[first + piece[highest]]
-
-
 def _axes(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return rng.vonmises(0, 0.1, count) / 2 + math.pi * rng.integers(0, 2, count)
-
-
-def _soft(cover: Array) -> Array:
-    return ndimage.gaussian_filter(cover, 0.5, mode="wrap", truncate=4)
-
-
-def _standard(image: Array) -> Array:
-    deviation = float(image.std())
-    return ((image - image.mean()) / deviation if deviation > 0 else image * 0).astype(np.float32)

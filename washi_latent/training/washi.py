@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -27,9 +28,10 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ..core.errors import WashiError
-from ..core.fields import bark_sliver, curves, draw_ribbons, flake, jittered_grid, leaf, periodic_noise, speck
+from ..core.fields import curves, draw_ribbons, jittered_grid, periodic_noise
 from ..core.light import LIGHT, STRENGTH, scanned
 from ..core.maps import RELIEF_MM
+from ..core.shapes import Shape, bark_slivers, flakes, leaves, specks
 
 Array = NDArray[np.float32]
 Range = tuple[float, float]
@@ -527,19 +529,19 @@ class _Maker:
         p, rng = self.p, self.rng
         inclusions = Inclusions(self.size, self.scale)
         per, edge = self.area / 100, self.size * self.scale
-        sunken: tuple[tuple[str, Callable[[Any], Any], Callable[[Any], Color]], ...] = (
-            ("specks", lambda r: speck(r, 0.11), _bark_color),
-            ("bark", bark_sliver, _bark_color),
-            ("leaves", leaf, _leaf_color),
+        sunken: tuple[tuple[str, Shape, Callable[[Any], Color]], ...] = (
+            ("specks", partial(specks, radius=0.11), _bark_color),
+            ("bark", bark_slivers, _bark_color),
+            ("leaves", leaves, _leaf_color),
         )
         for name, shape, color in sunken:
-            for _ in range(rng.poisson(p[name] * per)):
-                inclusions.add(shape(rng) + rng.random(2) * edge, color(rng))
+            for outline in shape(rng, rng.poisson(p[name] * per)):
+                inclusions.add(outline + rng.random(2) * edge, color(rng))
         inclusions.soften(0.05)
         metal = _metal(p["silver"], rng)
         for name, size in (("flakes", p["flake_size"]), ("dust", 0.22)):
-            for _ in range(rng.poisson(p[name] * per)):
-                inclusions.add(flake(rng, size) + rng.random(2) * edge, metal(), on_top=True)
+            for outline in flakes(rng, rng.poisson(p[name] * per), size):
+                inclusions.add(outline + rng.random(2) * edge, metal(), on_top=True)
         return inclusions
 
     # Fields
