@@ -149,7 +149,7 @@ def stamp_quads(cover: Array, quads: Points, density: NDArray[np.float64], marks
         # Corners may run either way round.
         turn = np.sign(along[:, 0, 0] * along[:, 1, 1] - along[:, 0, 1] * along[:, 1, 0])[:, None]
         across = (np.stack([-along[..., 1], along[..., 0]], -1) * (turn / (np.linalg.norm(along, axis=-1) + 1e-9))[..., None]).astype(np.float32)
-        x, y = (window[None, None] + np.float32(0.5) - local[:, :, axis, None] for axis in (0, 1))
+        x, y = (window.astype(np.float32) + np.float32(0.5) - local[:, :, axis, None] for axis in (0, 1))
         share = np.broadcast_to(density[few, None, None].astype(np.float32), (len(part), len(window), len(window)))
         for edge in range(4):
             inside = across[:, edge, 1, None, None] * y[:, edge, :, None] + across[:, edge, 0, None, None] * x[:, edge, None, :]
@@ -166,7 +166,7 @@ def _lay(cover: Array, masks: Array, corners: NDArray[np.int64], marks: Marks) -
     line = covered // wide
     piece = line // high
     row, column = corners[piece, 1] + line - piece * high, corners[piece, 0] + covered - line * wide
-    places, values = row % height * width + column % width, masks.reshape(-1)[covered]
+    places, values = row % height * width + column % width, masks.reshape(-1)[covered].astype(cover.dtype)
     flat = cover.reshape(-1)
     higher = values > flat[places]
     piece, places, values = piece[higher], places[higher], values[higher]
