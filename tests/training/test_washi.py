@@ -8,8 +8,9 @@ import pytest
 pytest.importorskip("skia")
 
 from washi_latent.core import WashiError
-from washi_latent.core.fields import FIELD_NAMES, SplatPen, draw_fields, flake, gate, stamp_quads
+from washi_latent.core.fields import FIELD_NAMES, SplatPen, draw_fields, gate
 from washi_latent.core.maps import linear
+from washi_latent.core.shapes import flakes, stamp_quads
 from washi_latent.training.pairs import sheet_from_fields
 from washi_latent.training.washi import (
     DYES,
@@ -147,7 +148,7 @@ def test_small_pieces_cover_as_much_as_they_measure() -> None:
     """Each piece of dust has its area, lies where it was put, over the border too, and shows its own mark."""
     rng = np.random.default_rng(4)
     for place in ((20.3, 11.8), (39.9, 0.2), (0.4, 29.7)):
-        outline = flake(rng, 0.3) / 0.1
+        outline = flakes(rng, 1, 0.3)[0] / 0.1
         x, y = outline.T
         area = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
         cover, mark = np.zeros((30, 40), np.float32), np.zeros((30, 40), np.float32)

@@ -484,7 +484,7 @@ def _two_nearest(x: Array, y: Array, tree: cKDTree, centers: Points) -> list[tup
     for both in (near, far):
         chosen = index[blocks, both & (_CANDIDATES - 1)]
         result.append((np.sqrt((both & ~(_CANDIDATES - 1)).view(np.float32)), chosen))
-    more = np.flatnonzero(distance[:, -1] < reach) if count < len(centers) else []
+    more = np.flatnonzero((distance[:, -1] < reach) & (count < len(centers)))
     if len(more):
         # So many centres crowd around these blocks that more than the candidates may count.
         distance, index = tree.query(np.stack([x[:, more], y[:, more]], -1), k=2)

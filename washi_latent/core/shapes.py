@@ -30,7 +30,7 @@ _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
 
 def specks(rng: np.random.Generator, count: int, radius: float) -> Points:
     """Crumbs of bark, of a lognormal size around `radius` mm."""
-    sizes = np.clip(rng.lognormal(math.log(radius), 0.55, count), 0.04, 0.7)
+    sizes: Points = np.clip(rng.lognormal(math.log(radius), 0.55, count), 0.04, 0.7)
     strength, phase = rng.normal(0, 0.28, (count, 4)) / _WAVES, rng.uniform(0, 6.3, (count, 4))
     waves = 1 + (strength[..., None] * np.cos(_WAVES[:, None] * _ANGLES + phase[..., None])).sum(1)
     stretched = np.stack([rng.uniform(1, 1.9, count), np.ones(count)], 1)
@@ -62,7 +62,7 @@ def leaves(rng: np.random.Generator, count: int) -> Points:
 
 def flakes(rng: np.random.Generator, count: int, edge: float) -> Points:
     """Squares of metal leaf, cut by hand, around `edge` mm."""
-    edges = np.clip(rng.lognormal(math.log(edge), 0.45, (count, 1, 1)), 0.08, 6)
+    edges: Points = np.clip(rng.lognormal(math.log(edge), 0.45, (count, 1, 1)), 0.08, 6)
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * np.stack([np.ones((count, 1)), rng.uniform(0.55, 1.0, (count, 1))], -1)
     return _turned(rng, edges * (corners / 2 + rng.normal(0, 0.07, (count, 4, 2))))
 
