@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from washi_latent.core.fields import FIELD_NAMES, GATED, PIECES, RANKS, draw_fields, gate
+from washi_latent.core.fields import FIELD_NAMES, PIECES, draw_fields
 from washi_latent.core.models import locate, read_file, read_info, torch_generator
-from washi_latent.core.sheet_network import SheetGenerator
-from washi_latent.training.pairs import sheet_from_fields
+from washi_latent.training.pairs import covers, sheet_from_fields
 from washi_latent.training.sheet import LAYOUT, draw_paper, fibre_tile, random_sheet_kind, recipe_vector, usual_recipes
 from washi_latent.training.sheet_pipeline import SHEETS
 
@@ -35,13 +34,11 @@ def scale_of(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def pieces_in(layout: np.ndarray, parameters: dict) -> dict[str, np.ndarray]:
     """Where pieces of bark, leaf and metal hide most of the paper, and where there is none: masks."""
-    fields, shown = dict(zip(FIELD_NAMES, layout, strict=True)), {}
-    for name, (number, first, pieces) in GATED.items():
-        shown[name] = fields[name] * gate(float(np.clip((parameters[number] - first) / pieces, 0, 1)), fields[RANKS[name]])
-    masks = {name: np.maximum.reduce([shown[field] for field in own]) > 0.6 for name, own in PIECES.items()}
+    seen = covers(dict(zip(FIELD_NAMES, layout, strict=True)), parameters)
+    masks = {name: seen[name] > 0.6 for name in PIECES}
     for lower in ("bark", "leaf"):
-        masks[lower] &= np.maximum.reduce([shown[field] for field in PIECES["metal"]]) == 0
-    return {"paper": np.maximum.reduce(list(shown.values())) == 0, **masks}
+        masks[lower] &= seen["metal"] == 0
+    return {"paper": np.maximum.reduce(list(seen.values())) == 0, **masks}
 
 
 def power(sheet: np.ndarray) -> np.ndarray:
@@ -59,7 +56,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=3, help="the seed that the models were trained with")
     arguments = parser.parse_args()
     mean, deviation = scale_of(arguments.seed)
-    rng, tile, margin = np.random.default_rng(UNSEEN), fibre_tile(), SheetGenerator.MARGIN
+    rng, tile = np.random.default_rng(UNSEEN), fibre_tile()
     networks = {name: network(where or name) for name, _, where in (model.partition("=") for model in arguments.models)}
     colors: dict[str, dict[str, list[float]]] = {name: {} for name in networks}
     powers: dict[str, list[np.ndarray]] = {name: [] for name in networks}
@@ -67,9 +64,9 @@ def main() -> None:
         parameters = draw_paper(random_sheet_kind(3 * i if i % 2 else 1, rng), rng)
         layout = draw_fields(LAYOUT, LAYOUT, UNSEEN + i, tile)
         wanted, masks = sheet_from_fields(layout, parameters), pieces_in(layout, parameters)
-        padded = torch.from_numpy(np.pad(layout, ((0, 0), (margin, margin), (margin, margin)), mode="wrap")[None])
         recipe = torch.from_numpy(((recipe_vector(parameters) - mean) / deviation).astype(np.float32)[None])
         for name, generator in networks.items():
+            padded = torch.from_numpy(np.pad(layout, ((0, 0), *((generator.margin,) * 2,) * 2), mode="wrap")[None])
             with torch.no_grad():
                 made = generator.compose(recipe, padded)[0].permute(1, 2, 0).numpy()
             off = np.abs(made[..., :3] - wanted[..., :3]).mean(2) * 255

@@ -19,16 +19,18 @@ from scipy.stats import energy_distance as scipy_energy_distance
 from scipy.stats import kstest
 
 from washi_latent.core import ModelInfo, TextureModel, WashiError, load_model, verify, write_bundle
-from washi_latent.core.fields import FIELD_NAMES, GATED, PIECES, gate
-from washi_latent.core.sheet_network import build
+from washi_latent.core.fields import FIELD_NAMES, GATED, GROUPS, gate, metal_tone
+from washi_latent.core.models import SheetModel, check_latents
 from washi_latent.training import TrainOptions, sheet_pipeline, train
 from washi_latent.training.data import Patches, cut_patches, photograph_patches
 from washi_latent.training.dcgan import DCGANTrainer
 from washi_latent.training.evaluation import density_and_coverage, energy_distance, frechet_distance, sample_energy_distance
-from washi_latent.training.export import weights_bytes
+from washi_latent.training.export import export_bundle, sheet_inputs, tile_bytes, weights_bytes
 from washi_latent.training.loop import CHECKPOINT, Schedule, load_state, run, save_state
 from washi_latent.training.pairs import PAINTS, SILVER_PAINTS
 from washi_latent.training.sheet import (
+    CHANNELS,
+    GROUP_NUMBERS,
     RECIPE,
     SCORES,
     SheetTrainer,
@@ -230,14 +232,14 @@ def test_pieces_appear_one_after_another_in_both_hands() -> None:
     dust = RECIPE.index("dust")
     numbers = np.array([0.0, 3.0, 12.0, 30.0, 70.0])
     recipes[:, dust] = torch.from_numpy((np.log1p(4 * numbers) - pairs.mean[dust]) / pairs.deviation[dust]).float()
-    hidden = trainer.generator._hidden(recipes, fields)[:, list(GATED).index("dust")].detach().numpy()
+    shown = trainer.generator._shown(recipes, fields)[:, list(GATED).index("dust")].detach().numpy()
     cover = pairs.layouts[0, FIELD_NAMES.index("dust")].astype(np.float32)
-    for taken, number in zip(hidden, numbers, strict=True):
-        np.testing.assert_allclose(cover - taken, cover * gate(min(number / GATED["dust"][2], 1.0), rank), atol=2e-3)
-    shown = (cover - hidden).sum((1, 2))
-    assert shown[0] == 0
-    assert (np.diff(shown) > 0).all()
-    np.testing.assert_allclose(shown[-1], cover.sum(), rtol=1e-3)
+    for seen, number in zip(shown, numbers, strict=True):
+        np.testing.assert_allclose(seen, cover * gate(min(number / GATED["dust"][2], 1.0), rank), atol=2e-3)
+    total = shown.sum((1, 2))
+    assert total[0] == 0
+    assert (np.diff(total) > 0).all()
+    np.testing.assert_allclose(total[-1], cover.sum(), rtol=1e-3)
 
 
 def test_pieces_have_their_own_colour_on_every_paper() -> None:
@@ -251,9 +253,10 @@ def test_pieces_have_their_own_colour_on_every_paper() -> None:
     recipes[:, silver] = torch.from_numpy((np.array([0.0, 1.0, 0.2, 0.8]) - pairs.mean[silver]) / pairs.deviation[silver]).float()
     with torch.no_grad():
         sheets = trainer.generator.compose(recipes, fields).permute(0, 2, 3, 1).numpy()
-        trainer.generator.veil.bias.fill_(-99.0)
+        trainer.generator.out.bias[5:].fill_(-99.0)
         papers = trainer.generator.compose(recipes, fields).permute(0, 2, 3, 1).numpy()
-    layout = dict(zip(FIELD_NAMES, pairs.layouts[0, :, 3:-3, 3:-3].astype(np.float32), strict=True))
+    margin = trainer.generator.margin
+    layout = dict(zip(FIELD_NAMES, pairs.layouts[0, :, margin:-margin, margin:-margin].astype(np.float32), strict=True))
     metal = np.maximum(layout["flakes"], layout["dust"]) > 0.95
     bare = np.maximum.reduce([layout[name] for name in GATED]) == 0
     assert metal.sum() > 200
@@ -261,23 +264,54 @@ def test_pieces_have_their_own_colour_on_every_paper() -> None:
     for sheet, paper, paints in zip(sheets, papers, (PAINTS["metal"], SILVER_PAINTS) * 2, strict=True):
         np.testing.assert_array_equal(sheet[bare], paper[bare])
         np.testing.assert_array_equal(sheet[..., 3], paper[..., 3])
-        pale, dark = (encode_srgb(np.asarray(paint)) for paint in paints)
-        assert np.abs(sheet[metal][:, :3] - (pale + (dark - pale) * layout["tone"][metal][:, None])).max() < 0.08
+        pale, dark = (np.asarray(paint) for paint in paints)
+        assert np.abs(sheet[metal][:, :3] - encode_srgb(pale + (dark - pale) * metal_tone(layout["metal_rank"])[metal][:, None])).max() < 0.08
 
 
-def test_a_sheet_model_without_pieces_of_their_own_still_loads() -> None:
-    options = {
-        "latent_dim": 100,
-        "channels": 5,
-        "features": 8,
-        "fields": list(FIELD_NAMES),
-        "gates": list(GATED),
-        "recipe": len(RECIPE),
-        "steps": 2,
-        "quantiles": 129,
-    }
-    plain, laid = build(options), build({**options, "pieces": [list(names) for names in PIECES.values()]})
-    assert {name.split(".")[0] for name in set(laid.state_dict()) - set(plain.state_dict())} == {"veil", "paint"}
+def test_what_a_paper_has_nothing_of_need_not_be_drawn() -> None:
+    """Whatever lies in the fields of a group that a recipe asks for nothing of: the sheet is the same, bit for bit."""
+    pairs = make_pairs(fibre_tile(size=128), 1, 40, 1)
+    trainer = SheetTrainer(pairs, papers=40)
+    generator = trainer.generator
+    with torch.no_grad():  # as after training: every field counts
+        generator.mix.weight.normal_(0, 0.1)
+        generator.mix.bias.normal_(0, 0.1)
+    fields = torch.from_numpy(pairs.layouts[:1].astype(np.float32))
+    raw = pairs.recipes * pairs.deviation + pairs.mean
+    shown = generator.shown_groups(torch.from_numpy(pairs.recipes))
+    for number, (name, members) in enumerate(GROUPS.items()):
+        some = raw[:, [RECIPE.index(part) for part in GROUP_NUMBERS[name]]].max(1) > 0.015
+        np.testing.assert_array_equal(shown[:, number] > 0, some)
+        assert 0 < some.sum() < len(some), name
+        other = fields.clone()
+        other[:, [FIELD_NAMES.index(member) for member in members]] = torch.rand(fields.shape[-2:])
+        recipes = torch.from_numpy(pairs.recipes[[int(some.argmin()), int(some.argmax())]])
+        with torch.no_grad():
+            without, with_some = (generator.compose(recipe[None], fields) - generator.compose(recipe[None], other) for recipe in recipes)
+        assert not without.any(), name
+        assert with_some.abs().max() > 1e-3, name
+
+
+def test_a_sheet_model_draws_what_its_paper_shows(tmp_path: Path) -> None:
+    """Fields come group by group, as papers need them, and make the same sheets as all of them at once; both backends agree."""
+    tile = fibre_tile(size=128)
+    trainer = SheetTrainer(make_pairs(tile, 1, 40, 1), papers=400, features=8)
+    trainer.step()
+    files = {"fibres.png": tile_bytes(tile), "README.md": b"card"}
+    export_bundle(trainer.finished(), tmp_path / "small", {**_sheet_description(trainer.options), "channels": list(CHANNELS)}, files, sheet_inputs(trainer.options))
+    model, other = load_model(tmp_path / "small"), load_model(tmp_path / "small", backend="torch")
+    assert isinstance(model, SheetModel)
+    latents = np.random.default_rng(0).normal(size=(24, 100))
+    needed = [model._needed(check_latents(latent, 100)) for latent in latents]
+    assert min(map(len, needed)) < len(GROUPS)
+    assert frozenset().union(*needed) == frozenset(GROUPS)
+    for number in np.argsort([len(one) for one in needed], kind="stable")[[0, 8, 16, 23]]:
+        whole = load_model(tmp_path / "small")
+        assert isinstance(whole, SheetModel)
+        whole.fields(64, 96, 5)
+        sheet = model.generate(latents[number], (64, 96), seed=5)
+        np.testing.assert_array_equal(sheet, whole.generate(latents[number], (64, 96), seed=5))
+        np.testing.assert_allclose(sheet, other.generate(latents[number], (64, 96), seed=5), atol=2e-3)
 
 
 def test_scores_are_normal_and_lead_back_to_the_numbers() -> None:
@@ -322,15 +356,15 @@ def test_a_model_of_fewer_fields_gives_what_it_has(tmp_path: Path) -> None:
     pairs = make_pairs(fibre_tile(size=128), 1, 6, 1)
     first = SheetTrainer(pairs, features=8, papers=40)
     lacking = "sparse_long"
-    known = [name for name in FIELD_NAMES[:-2] if name != lacking]
-    mix = first.generator.mix.weight.detach().view(8, len(FIELD_NAMES) - 1, -1)
+    known = [name for name in FIELD_NAMES if name != lacking]
+    mix = first.generator.mix.weight.detach().view(8, len(FIELD_NAMES) + 1, -1)
     columns = [FIELD_NAMES.index(name) for name in known]
     weights = {**first.generator.state_dict(), "mix.weight": mix[:, [*columns, -1]].reshape(8 * len(known) + 8, -1).contiguous()}
     weights["mix.bias"] = first.generator.mix.bias.detach().view(8, -1)[:, [*columns, -1]].reshape(-1).contiguous()
-    options = {**first.options, "fields": [*known, "rank", "metal_rank"]}
+    options = {**first.options, "fields": known}
     write_bundle(tmp_path / "first", _sheet_description(options), {"generator.safetensors": save(weights)})
     second = SheetTrainer(pairs, 1, features=8, papers=40, begin_with=verify(tmp_path / "first"))
-    begun = second.generator.mix.weight.detach().view(8, len(FIELD_NAMES) - 1, -1)
+    begun = second.generator.mix.weight.detach().view(8, len(FIELD_NAMES) + 1, -1)
     assert (begun[:, FIELD_NAMES.index(lacking)] == 0).all()
     assert torch.equal(begun[:, [*columns, -1]], mix[:, [*columns, -1]])
 
@@ -343,8 +377,22 @@ def test_training_begins_with_a_models_weights(tmp_path: Path) -> None:
     second = SheetTrainer(pairs, 1, features=8, papers=40, begin_with=verify(tmp_path / "first"))
     for name, value in first.generator.state_dict().items():
         assert name == "quantiles" or torch.equal(value, second.generator.state_dict()[name]), name
-    with pytest.raises(WashiError, match="another shape"):
-        SheetTrainer(pairs, 1, features=16, papers=40, begin_with=verify(tmp_path / "first"))
+    write_bundle(tmp_path / "other", _sheet_description({**first.options, "recipe": 9}), {"generator.safetensors": save({"paint": torch.zeros(3)})})
+    with pytest.raises(WashiError, match="knows no papers as the simulation has them"):
+        SheetTrainer(pairs, 1, features=8, papers=40, begin_with=verify(tmp_path / "other"))
+
+
+def test_of_a_model_that_composes_otherwise_training_takes_the_papers(tmp_path: Path) -> None:
+    pairs = make_pairs(fibre_tile(size=128), 1, 6, 1)
+    first = SheetTrainer(pairs, features=8, layers=("c3",), papers=40)
+    write_bundle(tmp_path / "first", _sheet_description(first.options), {"generator.safetensors": weights_bytes(first.generator)})
+    second = SheetTrainer(pairs, 1, features=8, papers=40, begin_with=verify(tmp_path / "first"))
+    latents = torch.randn(5, 100)
+    assert torch.equal(second.generator.projection, first.generator.projection)
+    assert all(torch.equal(a, b) for a, b in zip(second.generator.velocity.parameters(), first.generator.velocity.parameters(), strict=True))
+    assert second.generator.recipe(latents).isfinite().all()
+    assert second.rate == SheetTrainer(pairs, 1, features=8, papers=40).rate
+
 
 
 def test_a_sheet_model_is_begun_anew_when_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

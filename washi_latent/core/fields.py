@@ -91,6 +91,8 @@ RANKS = {name: "metal_rank" if name in ("flakes", "dust") else "rank" for name i
 PIECES: dict[str, tuple[str, ...]] = {"bark": ("slivers", "specks_few", "specks_many"), "leaf": ("leaves",), "metal": ("flakes", "dust")}
 """What pieces are of, lowest first, and their fields."""
 GATE_SOFTNESS = 0.15
+METAL_TONES = 37
+"""How often the tones of metal go from pale to dark as ranks rise from 0 to 1."""
 _COVERS = {"slivers": (0.5, 0.97), "specks": (0.5, 0.97), "leaves": (0.7, 0.97), "flakes": (0.9, 1.0), "dust": (0.9, 1.0)}
 """How much of what lies below a piece it hides."""
 DROP_SPACING_MM, DROP_RADIUS_MM = 4.4, 1.3
@@ -104,7 +106,7 @@ def gate(share: float, rank: Array) -> Array:
 
 def metal_tone(rank: Array) -> Array:
     """How dark a piece of metal is, [0, 1), by its rank: ranks are even over (0, 1], so this is as good as drawn, and needs no field of its own."""
-    spread = np.float32(37) * rank
+    spread = np.float32(METAL_TONES) * rank
     return spread - np.floor(spread)
 
 
@@ -350,10 +352,10 @@ class _Drawing:
             strong = _strength(first * second * np.uint32(2654435761) + both * np.uint32(40503)) * np.float32(weight)
             self.ask()
             sign = np.where(both - both // 3 * 3 == 0, np.float32(-0.6 * 0.085), np.float32(0.085))
-            own = np.exp(gap * np.float32(-1 / 0.16)) * strong
+            own = _ridge(gap, 0.16) * strong
             line = own if line is None else np.add(line, own, out=line)
             self.ask()
-            sign *= np.exp(gap * np.float32(-1 / 0.28))
+            sign *= _ridge(gap, 0.28)
             self.ask()
             own = (sign + np.float32(0.16) * np.exp(gap * np.float32(-1 / (size * 0.2)))) * strong
             fold = own if fold is None else np.add(fold, own, out=fold)
@@ -492,6 +494,16 @@ def _two_nearest(x: Array, y: Array, tree: cKDTree, centers: Points) -> list[tup
             own_distance[:, more], chosen[:, more] = distance[..., number], index[..., number]
     back = np.argsort(order)
     return [(own_distance[:, back], chosen[:, back]) for own_distance, chosen in result]
+
+
+def _ridge(gap: Array, width: float) -> Array:
+    """exp(-gap / width) over the edge of a pixel of half the resolution, on the mean: a sharper line would fall apart into dots.
+
+    Across a line between two centres the difference of the distances to them changes by twice the way.
+    """
+    half = np.float32(2 * MILLIMETRES_PER_PIXEL)
+    inner, outer = np.exp(-np.abs(gap - half) / np.float32(width)), np.exp(-(gap + half) / np.float32(width))
+    return np.float32(width / 2) / half * np.where(gap < half, 2 - inner - outer, inner - outer)
 
 
 _BANDS = {"clouds": (5.0, 0.6), "billows": (8.5, 0.7), "flecks": (1.5, 0.5)}

@@ -19,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, cast
@@ -28,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, UnidentifiedImageError
 
 from .errors import WashiError
-from .fields import FIELD_NAMES, SMALLEST_SHEET, draw_fields
+from .fields import FIELD_NAMES, GROUPS, SMALLEST_SHEET, draw_fields
 from .images import cannot_write, check_folder
 from .progress import Progress, ignore, part
 from .ranges import check_seed
@@ -120,6 +121,14 @@ class Network(Protocol):
         ...
 
 
+class Groups(Protocol):
+    """Says which groups of fields a sheet's paper has anything of."""
+
+    def __call__(self, latents: Array) -> Array:
+        """(N, Z) float32 -> (N, G) float32, 0 where nothing of a group is seen."""
+        ...
+
+
 class TextureModel:
     """A loaded model: latents in, textures out.
 
@@ -200,29 +209,41 @@ class SheetModel(TextureModel):
 
     Args:
         info: what it is. network: runs it, on latents and padded fields. tile: (4, T, T) uint8, as `draw_fields` takes it.
-        threads: that draw fields at a time; None: as `draw_fields` likes.
+        threads: that draw fields at a time; None: as `draw_fields` likes. groups: says what need not be drawn; None: everything is.
     """
 
     _LARGE = 1 << 21
     _LEAST_ROWS = 32
     """Of a strip: each is made with the margin around it, which is then made again for the next one."""
 
-    def __init__(self, info: ModelInfo, network: Network, tile: NDArray[np.uint8], threads: int | None = None) -> None:
+    def __init__(self, info: ModelInfo, network: Network, tile: NDArray[np.uint8], threads: int | None = None, groups: Groups | None = None) -> None:
         super().__init__(info, network)
-        self._tile, self._margin, self._threads = tile, int(info.options["margin"]), threads
-        self._drawn: tuple[tuple[int, int, int], NDArray[Any]] | None = None
+        self._tile, self._margin, self._threads, self._groups = tile, int(info.options["margin"]), threads, groups
+        self._drawn: tuple[tuple[int, int, int], NDArray[Any], frozenset[str]] | None = None
 
-    def fields(self, height: int, width: int, seed: int, progress: Progress = ignore) -> NDArray[Any]:
-        """The fields of one sheet, padded around by what the network needs: (F, H + 2m, W + 2m); the last ones are kept."""
-        key, kept = (height, width, seed), self._drawn
+    def fields(self, height: int, width: int, seed: int, progress: Progress = ignore, groups: frozenset[str] = frozenset(GROUPS)) -> NDArray[Any]:
+        """The fields of one sheet, padded around by what the network needs: (F, H + 2m, W + 2m); the last ones are kept.
+
+        Fields of other groups than those asked for may be 0.
+        """
+        key, kept, dtype = (height, width, seed), self._drawn, np.float16 if height * width > self._LARGE else np.float32
         if kept is None or kept[0] != key:
             self._drawn = kept = None  # two large ones would need too much memory
-            dtype = np.float16 if height * width > self._LARGE else np.float32
-            self._drawn = kept = key, draw_fields(height, width, seed, self._tile, dtype, progress, self._margin, self._threads)
+            self._drawn = kept = key, draw_fields(height, width, seed, self._tile, dtype, progress, self._margin, self._threads, groups), groups
+        elif missing := groups - kept[2]:
+            draw_fields(height, width, seed, self._tile, dtype, progress, self._margin, self._threads, missing, into=kept[1])
+            self._drawn = kept = key, kept[1], kept[2] | missing
         return kept[1]
 
+    def _needed(self, latents: Array) -> frozenset[str]:
+        """Groups of fields that any of these papers shows anything of."""
+        if self._groups is None:
+            return frozenset(GROUPS)
+        shown = self._groups(latents).max(0) > 0
+        return frozenset(name for name, some in zip(self.info.options["groups"], shown, strict=True) if some)
+
     def _render(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> Array:
-        fields, margin = self.fields(height, width, seed, part(progress, 0, 0.6)), self._margin
+        fields, margin = self.fields(height, width, seed, part(progress, 0, 0.6), self._needed(latents)), self._margin
         result = np.empty((len(latents), height, width, len(self.info.channels)), np.float32)
         rows = max(self._LEAST_ROWS, self._AT_ONCE // (width * len(latents)))
         for first in range(0, height, rows):
@@ -318,11 +339,9 @@ def load_model(
     if name not in info.files:
         raise WashiError(f"the model {info.name} has no {name}: export it again, or choose another backend")
     content = read_file(info, name)
-    loader = _load_torch if backend == "torch" else _load_onnx
-    if info.architecture == "sheet":
-        tile = _read_tile(info)
-        return SheetModel(info, loader(info, content, threads), tile, threads)
-    return TextureModel(info, loader(info, content, threads))
+    tile = _read_tile(info) if info.architecture == "sheet" else None
+    network, groups = (_load_torch if backend == "torch" else _load_onnx)(info, content, threads)
+    return TextureModel(info, network) if tile is None else SheetModel(info, network, tile, threads, groups)
 
 
 def check_name(name: str) -> str:
@@ -506,6 +525,9 @@ def _read_tile(info: ModelInfo) -> NDArray[np.uint8]:
     options = info.options
     if options.get("fields") != list(FIELD_NAMES) or not isinstance(options.get("margin"), int) or not 0 <= options["margin"] <= 64:
         raise _broken(info.folder, "it was made for other fields than this version draws; update Washi Latent")
+    groups = options.get("groups") or {}
+    if not isinstance(groups, dict) or any(GROUPS.get(name) != tuple(members) for name, members in groups.items()):
+        raise _broken(info.folder, "it was made for other groups of fields than this version draws; update Washi Latent")
     if "fibres.png" not in info.files:
         raise _broken(info.folder, "it lacks fibres.png")
     try:
@@ -553,7 +575,7 @@ def _free_memory() -> int:
 # Running
 
 
-def _load_onnx(info: ModelInfo, content: bytes, threads: int | None) -> Network:
+def _load_onnx(info: ModelInfo, content: bytes, threads: int | None) -> tuple[Network, Groups | None]:
     import onnxruntime as ort
 
     if _EXTERNAL_TENSOR in content:
@@ -569,15 +591,17 @@ def _load_onnx(info: ModelInfo, content: bytes, threads: int | None) -> Network:
     names = [value.name for value in session.get_inputs()]
     if not names or names[0] != "latent" or list(session.get_inputs()[0].shape[1:]) != [info.latent_dim]:
         raise _broken(info.folder, f"its network does not take latents of dimension {info.latent_dim}")
+    outputs = [value.name for value in session.get_outputs()]
 
-    def run(latents: Array, **inputs: Array) -> Array:
+    def run(wanted: str, latents: Array, **inputs: Array) -> Array:
         try:
-            (pictures,) = session.run(None, {"latent": latents, **inputs})
+            (result,) = session.run([wanted], {"latent": latents, **inputs})
         except Exception as error:
             raise _broken(info.folder, "its network failed to run") from error
-        return cast("Array", pictures)
+        return cast("Array", result)
 
-    return _checked(info, run)
+    groups = partial(run, "groups", fields=_no_fields(info)) if "groups" in outputs else None
+    return _checked(info, partial(run, outputs[0]), groups)
 
 
 def torch_generator(info: ModelInfo, content: bytes) -> nn.Module:
@@ -605,7 +629,7 @@ def torch_generator(info: ModelInfo, content: bytes) -> nn.Module:
     return module.eval()
 
 
-def _load_torch(info: ModelInfo, content: bytes, threads: int | None) -> Network:
+def _load_torch(info: ModelInfo, content: bytes, threads: int | None) -> tuple[Network, Groups | None]:
     module = torch_generator(info, content)
     import torch
 
@@ -615,15 +639,23 @@ def _load_torch(info: ModelInfo, content: bytes, threads: int | None) -> Network
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     module = module.to(device)
 
-    def run(latents: Array, **inputs: Array) -> Array:
+    def run(output: int, latents: Array, **inputs: Array) -> Array:
         with torch.inference_mode():
             tensors = {name: torch.from_numpy(value).to(device) for name, value in inputs.items()}
-            return cast("Array", module(torch.from_numpy(latents).to(device), **tensors).cpu().numpy())
+            made = module(torch.from_numpy(latents).to(device), **tensors)
+            return cast("Array", (made[output] if isinstance(made, tuple) else made).cpu().numpy())
 
-    return _checked(info, run)
+    groups = partial(run, 1, fields=_no_fields(info)) if info.options.get("groups") else None
+    return _checked(info, partial(run, 0), groups)
 
 
-def _checked(info: ModelInfo, run: Callable[..., Array]) -> Network:
+def _no_fields(info: ModelInfo) -> Array:
+    """Fields of a sheet of one pixel, as a sheet model's network takes them: what it says of a paper alone follows from the latent."""
+    edge = 1 + 2 * int(info.options.get("margin", 0))
+    return np.zeros((1, len(FIELD_NAMES), edge, edge), np.float32)
+
+
+def _checked(info: ModelInfo, run: Network, groups: Groups | None) -> tuple[Network, Groups | None]:
     """Try a network once, of one fixed size or on small fields: what it gives must have the stated shape and be within [0, 1]."""
     inputs, size = dict[str, Array](), info.size
     if info.architecture == "sheet":
@@ -636,7 +668,12 @@ def _checked(info: ModelInfo, run: Callable[..., Array]) -> Network:
             raise _broken(info.folder, f"its network gives {np.shape(pictures)} where its description says {wanted}")
         if not np.isfinite(pictures).all() or pictures.min() < -1e-3 or pictures.max() > 1 + 1e-3:
             raise _broken(info.folder, "its network gives values outside 0 to 1")
-    return run
+    named = info.options.get("groups") or {}
+    if (groups is not None) != bool(named):
+        raise _broken(info.folder, "its network and its description disagree about groups of fields")
+    if groups is not None and np.shape(groups(np.zeros((2, info.latent_dim), np.float32))) != (2, len(named)):
+        raise _broken(info.folder, f"its network does not say which of its {len(named)} groups of fields are seen")
+    return run, groups
 
 
 # Writing

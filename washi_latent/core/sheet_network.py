@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .fields import GATE_SOFTNESS, RANKS
+from .fields import GATE_SOFTNESS, METAL_TONES, RANKS
 
 
 class PaperFlow(nn.Module):
@@ -67,113 +67,174 @@ class SheetGenerator(PaperFlow):
     """Composes fields of fibres, clouds and marks into paper, at full resolution, any size.
 
     A latent becomes a *recipe* (what paper: grammage, dye, strands, bark ...) by `PaperFlow`. The recipe mixes the fields anew for every
-    paper (a 1x1 convolution whose weights it gives) and scales and shifts every layer after that (FiLM, Perez 2018).
+    paper (a 1x1 convolution whose weights it gives) and scales and shifts what enters every layer after that (FiLM, Perez 2018).
     Convolutions pad with nothing: the caller pads the fields around their border, so that the sheet is as periodic as
     they are, and pieces of a large sheet join exactly.
 
-    Args:
-        latent_dim: Z. fields: number of fields. recipe: dimension of a recipe. features: width. channels: 5 (colour, height,
-            opacity) or 3. steps: Euler steps of the flow. gates: indices of the fields of single pieces (bark, leaf, metal); with some, the
-            recipe's numbers of pieces say up to which rank they show: whole pieces come and go, where a plain mix would let all of them fade.
-            ranks: index of the field that holds the rank, for each of these; such fields are the last ones, and aren't mixed.
-            quantiles: as `PaperFlow` takes it. pieces: indices of gated fields by what lies in the paper, lowest first; each is laid over
-            the paper in a colour of its own, between a pale and a dark one that the recipe gives. Mixed into it alone, gold takes the paper's hue.
-            tone: index of the field that says how dark a piece is.
-    """
+    What many papers have nothing of (strands, drops, metal) comes in *groups* of fields: a recipe that asks for nothing of a group sees none
+    of its fields, exactly, so that they need not be drawn. Bark, leaf and metal come in single *pieces*: their numbers in the recipe say up
+    to which rank they show, so that whole pieces come and go, where a plain mix would let all of them fade. They are laid over the paper in colours of their own,
+    as light adds up, between a pale and a dark one that the recipe gives: mixed into it alone, gold takes the paper's hue.
 
-    MARGIN = 3
-    """Pixels of fields that are needed around the sheet."""
+    Args:
+        latent_dim: Z. fields: names of the fields. recipe: dimension of a recipe. features: width. channels: 5 (colour, height, opacity) or 3.
+            steps: Euler steps of the flow. quantiles: as `PaperFlow` takes it.
+        layers: of the network, first to last: "c3" is a 3x3 convolution, "d5" one of 5x5 for each feature alone and then one
+            of 1x1; other odd sizes as well.
+        gates: fields of single pieces. pieces: which of them are of bark, of leaf, of metal: in the order in which they lie, lowest first.
+        groups: fields that aren't always needed, by group.
+
+    Attributes:
+        margin: pixels of fields that are needed around the sheet.
+    """
 
     gate_number: Tensor
     gate_level: Tensor
     gate_first: Tensor
     gate_pieces: Tensor
+    gate_groups: Tensor
+    group_number: Tensor
+    group_level: Tensor
+    group_fields: Tensor
+    mixed_fields: Tensor
 
     def __init__(
         self,
-        latent_dim: int = 100,
-        fields: int = 30,
-        recipe: int = 33,
+        latent_dim: int,
+        fields: Sequence[str],
+        recipe: int,
+        layers: Sequence[str],
         features: int = 32,
         channels: int = 5,
         steps: int = 10,
-        gates: Sequence[int] = (),
-        ranks: Sequence[int] = (),
         quantiles: int = 0,
-        pieces: Sequence[Sequence[int]] = (),
-        tone: int = 0,
+        gates: Sequence[str] = (),
+        pieces: Sequence[Sequence[str]] = (),
+        groups: Sequence[Sequence[str]] = (),
     ) -> None:
         super().__init__(latent_dim, recipe, steps, quantiles)
-        self.gates, self.ranks = list(gates), list(ranks)
-        self.fields, self.features = fields - len(set(self.ranks)), features
-        fields = self.fields
-        if self.gates:
-            self.register_buffer("gate_number", torch.zeros(len(self.gates), recipe))
-            self.register_buffer("gate_level", torch.zeros(len(self.gates)))
-            self.register_buffer("gate_first", torch.zeros(len(self.gates)))
-            self.register_buffer("gate_pieces", torch.ones(len(self.gates)))
+        self.features, self.channels, self.fields, self.layers = features, channels, list(fields), list(layers)
+        self.gates, self.pieces, self.groups = list(gates), [list(own) for own in pieces], [list(own) for own in groups]
+        self._gated, self._ranks = [self.fields.index(name) for name in gates], [self.fields.index(RANKS[name]) for name in gates]
+        tone = {"tone"} if pieces else set()
+        members = torch.tensor([[float(name in own) for name in fields] for own in groups]).view(len(groups), len(fields))
+        unmixed = torch.tensor([float(name in tone or name in {RANKS[gate] for gate in gates}) for name in fields])
+        grouped = members.sum(0)
+        self.register_buffer("group_fields", members * (1 - unmixed), persistent=False)
+        self.register_buffer("mixed_fields", (1 - unmixed) * (1 - grouped), persistent=False)
+        if groups:
+            self.register_buffer("group_number", torch.zeros(len(groups), recipe))
+            self.register_buffer("group_level", torch.zeros(len(groups)))
+        if gates:
+            self.register_buffer("gate_number", torch.zeros(len(gates), recipe))
+            self.register_buffer("gate_level", torch.zeros(len(gates)))
+            self.register_buffer("gate_first", torch.zeros(len(gates)))
+            self.register_buffer("gate_pieces", torch.ones(len(gates)))
+            self.register_buffer("gate_groups", members[:, self._gated], persistent=False)
         self.mapping = nn.Sequential(nn.Linear(recipe, 192), nn.LeakyReLU(0.2), nn.Linear(192, 192), nn.LeakyReLU(0.2))
-        self.mix = nn.Linear(192, features * (fields + 1))
-        self.convolutions = nn.ModuleList(nn.Conv2d(features, features, 3) for _ in range(self.MARGIN))
-        self.styles = nn.ModuleList(nn.Linear(192, features * 2) for _ in range(self.MARGIN + 1))
-        self.join = nn.Conv2d(features, features, 1)
-        self.out = nn.Conv2d(features, channels, 1)
+        self.mix = nn.Linear(192, features * (len(fields) + 1))
+        with torch.no_grad():
+            self.mix.weight.view(features, len(fields) + 1, 192)[:, :-1].mul_(1 - unmixed[:, None])
+            self.mix.bias.view(features, len(fields) + 1)[:, :-1].mul_(1 - unmixed)
+        self.convolutions = nn.ModuleList(_layer(kind, features) for kind in layers)
+        self.styles = nn.ModuleList(nn.Linear(192, features * 2) for _ in layers)
+        self.margin = sum(int(kind[1:]) // 2 for kind in layers)
+        self.out = nn.Conv2d(features, channels + len(pieces), 1)
         self.base = nn.Linear(192, channels)
-        self.pieces, self.tone = [[self.gates.index(field) for field in fields] for fields in pieces], tone
-        if self.pieces:
-            self.veil = nn.Conv2d(features, len(self.pieces), 1)
+        if pieces:
             # Of the recipe alone, not of its style: what is learned for one paper must hold for all.
-            self.paint = nn.Sequential(nn.Linear(recipe, 16), nn.ReLU(), nn.Linear(16, len(self.pieces) * 2 * (channels - (channels > 3))))
+            self.paint = nn.Sequential(nn.Linear(recipe, 16), nn.ReLU(), nn.Linear(16, len(pieces) * 2 * (channels - (channels > 3))))
 
-    def forward(self, latent: Tensor, fields: Tensor) -> Tensor:
-        """(N, Z) and (1 or N, F, H + 6, W + 6) -> (N, C, H, W) in [0, 1]."""
-        return self.compose(self.recipe(latent), fields)
+    def forward(self, latent: Tensor, fields: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """(N, Z) and (1 or N, F, H + 2 margin, W + 2 margin) -> (N, C, H, W) in [0, 1]; with groups, also what of each is there, (N, G) in [0, 1]."""
+        recipe = self.recipe(latent)
+        sheets = self.compose(recipe, fields)
+        return (sheets, self.shown_groups(recipe)) if self.groups else sheets
 
     def compose(self, recipe: Tensor, fields: Tensor) -> Tensor:
-        """(N, R) and (1 or N, F, H + 6, W + 6) -> (N, C, H, W) in [0, 1]."""
+        """(N, R) and (1 or N, F, H + 2 margin, W + 2 margin) -> (N, C, H, W) in [0, 1]."""
         style = self.mapping(recipe)
-        weights = self.mix(style).view(-1, self.features, self.fields + 1)
-        mixed = weights[:, :, :-1] @ fields[:, : self.fields].flatten(2) + weights[:, :, -1:]
+        weights = self.mix(style).view(-1, self.features, len(self.fields) + 1)
+        own, flat = weights[:, :, :-1] * self._mixed(recipe)[:, None], fields.flatten(2)
         if self.gates:
-            hidden = self._hidden(recipe, fields)
-            mixed = mixed - weights[:, :, self.gates] @ hidden.flatten(2)
-        x = F.leaky_relu(mixed.view(-1, self.features, fields.shape[2], fields.shape[3]), 0.2)
-        for convolution, change in zip([*self.convolutions, self.join], self.styles, strict=True):
+            shown = self._shown(recipe, fields)
+            gated = own[:, :, self._gated]
+            own = own * (1 - torch.eye(len(self.fields), device=own.device)[self._gated].sum(0))
+            x = own @ flat + gated @ shown.flatten(2) + weights[:, :, -1:]
+        else:
+            x = own @ flat + weights[:, :, -1:]
+        x = F.leaky_relu(x.view(-1, self.features, fields.shape[2], fields.shape[3]), 0.2)
+        for convolution, change in zip(self.convolutions, self.styles, strict=True):
             scale, shift = change(style)[:, :, None, None].chunk(2, 1)
-            x = F.silu(convolution(x) * (1 + scale) + shift)
-        paper = torch.sigmoid(self.out(x) + self.base(style)[:, :, None, None])
+            x = F.leaky_relu(convolution(x * (1 + scale) + shift), 0.2)
+        made = torch.sigmoid(self.out(x) + F.pad(self.base(style), (0, len(self.pieces)))[:, :, None, None])
         if not self.pieces:
-            return paper
-        inside = slice(self.MARGIN, -self.MARGIN)
-        return self._laid_over(paper, (fields[:, self.gates] - hidden)[..., inside, inside], fields[:, self.tone : self.tone + 1, inside, inside], x, recipe)
+            return made
+        inside = slice(self.margin, -self.margin)
+        return self._laid_over(made[:, : self.channels], made[:, self.channels :], shown[..., inside, inside], fields[..., inside, inside], recipe)
 
-    def _laid_over(self, paper: Tensor, shown: Tensor, tone: Tensor, x: Tensor, recipe: Tensor) -> Tensor:
+    def shown_groups(self, recipe: Tensor) -> Tensor:
+        """What of each group is there, (N, G) in [0, 1]; exactly 0 where the recipe (N, R) asks for nothing of it."""
+        return ((recipe @ self.group_number.T + self.group_level - _NOTHING) / _SOMETHING).clamp(0, 1)
+
+    def _mixed(self, recipe: Tensor) -> Tensor:
+        """(N, F) or (1, F): how much of each field is mixed."""
+        return self.mixed_fields + self.shown_groups(recipe) @ self.group_fields if self.groups else self.mixed_fields[None]
+
+    def _laid_over(self, paper: Tensor, veils: Tensor, shown: Tensor, fields: Tensor, recipe: Tensor) -> Tensor:
         """The paper (N, C, H, W) and over it its pieces: their colour and opacity; their height is the paper's matter."""
-        seen = torch.cat([paper[:, :3], paper[:, 4:]], 1)
-        veils = torch.sigmoid(self.veil(x))
-        paints = torch.sigmoid(self.paint(recipe)).view(-1, len(self.pieces), 2, seen.shape[1])[..., None, None]
-        for i, fields in enumerate(self.pieces):
-            cover = shown[:, fields[0] : fields[0] + 1]
-            for field in fields[1:]:
-                cover = torch.maximum(cover, shown[:, field : field + 1])
-            color = paints[:, i, 0] + (paints[:, i, 1] - paints[:, i, 0]) * tone
+        # Light adds up, not what it is encoded as: a square is near enough.
+        seen = torch.cat([paper[:, :3].square(), paper[:, 4:]], 1)
+        paints = torch.sigmoid(self.paint(recipe)).view(-1, len(self.pieces), 2, seen.shape[1])
+        paints = torch.cat([paints[..., :3].square(), paints[..., 3:]], -1)[..., None, None]
+        for i, names in enumerate(self.pieces):
+            first, *others = (self.gates.index(name) for name in names)
+            cover = shown[:, first : first + 1]
+            for gate in others:
+                cover = torch.maximum(cover, shown[:, gate : gate + 1])
+            color = paints[:, i, 0] + (paints[:, i, 1] - paints[:, i, 0]) * self._tone(fields, names[0])
             seen = seen + (color - seen) * (cover * veils[:, i : i + 1])
-        return torch.cat([seen[:, :3], paper[:, 3:4], seen[:, 3:]], 1)
+        return torch.cat([seen[:, :3].sqrt(), paper[:, 3:4], seen[:, 3:]], 1)
 
-    def _hidden(self, recipe: Tensor, fields: Tensor) -> Tensor:
-        """What the gates take away of their fields: (N, G, H, W). The recipe's numbers of pieces are log(1 + 4 n), standardized."""
+    def _tone(self, fields: Tensor, gate: str) -> Tensor:
+        """How dark a piece is, [0, 1], (1 or N, 1, H, W)."""
+        if RANKS[gate] == "rank":
+            i = self.fields.index("tone")
+            return fields[:, i : i + 1]
+        i = self.fields.index(RANKS[gate])
+        turns = fields[:, i : i + 1] * METAL_TONES
+        return turns - turns.floor()
+
+    def _shown(self, recipe: Tensor, fields: Tensor) -> Tensor:
+        """What the gates let through of their fields: (N, K, H, W). The recipe's numbers of pieces are log(1 + 4 n), standardized."""
         number = (torch.exp(recipe @ self.gate_number.T + self.gate_level) - 1) / 4  # ONNX has no expm1
-        share = ((number - self.gate_first) / self.gate_pieces).clamp(0, 1)[:, :, None, None]
-        ranks = fields[:, self.ranks].clamp_min(1e-3)
-        shown = ((share * (1 + GATE_SOFTNESS / 2) / ranks - 1) / GATE_SOFTNESS + 0.5).clamp(0, 1)
-        return fields[:, self.gates] * (1 - shown)
+        share = ((number - self.gate_first) / self.gate_pieces).clamp(0, 1)
+        if self.groups:
+            share = share * (1 - self.gate_groups.sum(0) + self.shown_groups(recipe) @ self.gate_groups)
+        ranks = fields[:, self._ranks].clamp_min(1e-3)
+        shown = ((share[:, :, None, None] * (1 + GATE_SOFTNESS / 2) / ranks - 1) / GATE_SOFTNESS + 0.5).clamp(0, 1)
+        return fields[:, self._gated] * shown
 
 
-def build(options: dict[str, Any]) -> nn.Module:
+_NOTHING, _SOMETHING = 1e-3, 0.02
+"""What a group's number must exceed to be more than rounding, and from where on all of it is there."""
+
+
+def _layer(kind: str, features: int) -> nn.Module:
+    size = int(kind[1:])
+    if kind[0] == "c":
+        return nn.Conv2d(features, features, size)
+    each = nn.Conv2d(features, features, size, groups=features)
+    with torch.no_grad():  # begins as what it is given, nearly: of 25 random weights, one in a hundred would be of use
+        each.weight.mul_(0.3)
+        each.weight[:, :, size // 2, size // 2] += 1
+    return nn.Sequential(each, nn.Conv2d(features, features, 1))
+
+
+def build(options: dict[str, Any]) -> SheetGenerator:
     """The untrained generator of a bundle's options."""
-    numbers = {name: int(options[name]) for name in ("latent_dim", "recipe", "features", "channels", "steps", "quantiles") if name in options}
-    gates, ranks = ([options["fields"].index(name) for name in names] for names in (options.get("gates", ()), map(RANKS.get, options.get("gates", ()))))
-    pieces = [[options["fields"].index(name) for name in names] for names in options.get("pieces", ())]
-    return SheetGenerator(
-        fields=len(options["fields"]), gates=gates, ranks=ranks, pieces=pieces, tone=options["fields"].index("tone") if pieces else 0, **numbers
-    )
+    names = ("latent_dim", "fields", "recipe", "layers", "features", "channels", "steps", "quantiles", "gates", "pieces", "groups")
+    chosen = {name: options[name] for name in names if name in options}
+    if isinstance(chosen.get("groups"), dict):
+        chosen["groups"] = list(chosen["groups"].values())
+    return SheetGenerator(**chosen)

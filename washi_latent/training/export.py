@@ -31,7 +31,7 @@ def weights_bytes(module: nn.Module) -> bytes:
 
 
 def onnx_bytes(module: nn.Module, latent_dim: int, inputs: Mapping[str, tuple[Tensor, Sequence[str]]] | None = None) -> bytes:
-    """The network as ONNX: "latent" (any number, latent_dim) and further inputs -> "picture" (N, C, H, W).
+    """The network as ONNX: "latent" (any number, latent_dim) and further inputs -> "picture" (N, C, H, W), and "groups" where it gives two things.
 
     Args:
         module: in evaluation mode.
@@ -44,15 +44,18 @@ def onnx_bytes(module: nn.Module, latent_dim: int, inputs: Mapping[str, tuple[Te
     """
     further = dict(inputs or {})
     latents = torch.randn(2, latent_dim, generator=torch.Generator().manual_seed(0))
-    axes = {"latent": {0: "count"}, "picture": {0: "count"}}
+    axes = {"latent": {0: "count"}}
     axes |= {name: {i: axis for i, axis in enumerate(names) if axis} for name, (_, names) in further.items()}
     example = (latents, *(tensor for tensor, _ in further.values()))
+    with torch.no_grad():
+        outputs = ["picture", "groups"] if isinstance(module(*example), tuple) else ["picture"]
+    axes |= {name: {0: "count"} for name in outputs}
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # PyTorch's newer exporter needs a package more and gives the same graph for these networks.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            module, example, buffer, input_names=["latent", *further], output_names=["picture"], dynamic_axes=axes, opset_version=OPSET, dynamo=False
+            module, example, buffer, input_names=["latent", *further], output_names=outputs, dynamic_axes=axes, opset_version=OPSET, dynamo=False
         )
     content = buffer.getvalue()
     difference = _difference(module, content, latents, {name: tensor for name, (tensor, _) in further.items()})
@@ -69,9 +72,10 @@ def _difference(module: nn.Module, content: bytes, latents: Tensor, further: dic
     worst = 0.0
     for points in (latents, more):
         with torch.no_grad():
-            ours = module(points, *further.values()).numpy()
-        (theirs,) = session.run(None, {"latent": points.numpy(), **{name: tensor.numpy() for name, tensor in further.items()}})
-        worst = max(worst, float(np.abs(ours - theirs).max()))
+            made = module(points, *further.values())
+        ours = made if isinstance(made, tuple) else (made,)
+        theirs = session.run(None, {"latent": points.numpy(), **{name: tensor.numpy() for name, tensor in further.items()}})
+        worst = max(worst, *(float(np.abs(one.numpy() - other).max()) for one, other in zip(ours, theirs, strict=True)))
     return worst
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.fields import BUNDLES_PER_MM2, FIELD_NAMES, GATED, MILLIMETRES_PER_PIXEL, RANKS, STRANDS_PER_CM2, SURFACE_PER_MM2, gate
+from ..core.fields import BUNDLES_PER_MM2, FIELD_NAMES, GATED, MILLIMETRES_PER_PIXEL, PIECES, RANKS, STRANDS_PER_CM2, SURFACE_PER_MM2, gate, metal_tone
 from .washi import STRAND_WEIGHT, TILE_FIBRES, TILE_GRAMMAGE, Inclusions, Pulp, draw_parameters, finish, hole_factor
 
 Array = NDArray[np.float32]
@@ -128,6 +128,12 @@ def _pieces(f: Mapping[str, Array], names: tuple[str, ...], density: float, laye
     return result * np.float32(max(1.0, density / sum(layers)))
 
 
+def covers(f: Mapping[str, Array], p: Mapping[str, Any]) -> dict[str, Array]:
+    """How much of the paper bark, leaf and metal hide in a layout, (H, W) in [0, 1], lowest first."""
+    shown = {name: f[name] * gate(float(np.clip((p[number] - first) / pieces, 0, 1)), f[RANKS[name]]) for name, (number, first, pieces) in GATED.items()}
+    return {name: np.maximum.reduce([shown[field] for field in own]) for name, own in PIECES.items()}
+
+
 @dataclass(frozen=True, eq=False)
 class _LaidInclusions:
     f: Mapping[str, Array]
@@ -136,16 +142,13 @@ class _LaidInclusions:
     @property
     def covers(self) -> list[tuple[Array, Array]]:
         """(cover, linear colour) of what lies in the sheet and on it, lowest first."""
-        f, p = self.f, self.p
-        shown = {name: f[name] * gate(float(np.clip((p[number] - first) / pieces, 0, 1)), f[RANKS[name]]) for name, (number, first, pieces) in GATED.items()}
-        bark = np.maximum.reduce([shown["slivers"], shown["specks_few"], shown["specks_many"]])
-        tone = f["tone"][..., None]
+        f, p, cover = self.f, self.p, covers(self.f, self.p)
+        tone, metal_tones = f["tone"][..., None], metal_tone(f["metal_rank"])[..., None]
         silver = float(np.clip((p["silver"] - SILVER[0]) / (SILVER[1] - SILVER[0]), 0, 1)) * 0.9
-        metal = np.maximum(shown["flakes"], shown["dust"])
         return [
-            (bark * _BARK, _BROWN * (1 - tone) + _DARK * tone),
-            (shown["leaves"], _GREEN * (1 - tone) + _AUTUMN * tone),
-            (metal, (_GOLD * (1 - silver) + _SILVER * silver) * (1.2 - 0.4 * tone)),
+            (cover["bark"] * _BARK, _BROWN * (1 - tone) + _DARK * tone),
+            (cover["leaf"], _GREEN * (1 - tone) + _AUTUMN * tone),
+            (cover["metal"], (_GOLD * (1 - silver) + _SILVER * silver) * (1.2 - 0.4 * metal_tones)),
         ]
 
     @property
@@ -161,4 +164,4 @@ class _LaidInclusions:
         return np.clip(color, 0, 1).astype(np.float32), passing
 
 
-__all__ = ["Inclusions", "draw_parameters", "pulp_from_fields", "sheet_from_fields"]
+__all__ = ["Inclusions", "covers", "draw_parameters", "pulp_from_fields", "sheet_from_fields"]

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from scipy import ndimage
@@ -25,9 +26,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import WashiError
-from ..core.fields import FIELD_NAMES, GATED, PIECES, RANKS, draw_fields
+from ..core.fields import FIELD_NAMES, GATED, GROUPS, PIECES, draw_fields
 from ..core.models import ModelInfo
-from ..core.sheet_network import PaperFlow, SheetGenerator
+from ..core.sheet_network import PaperFlow, SheetGenerator, build
+from ..core.threads import cores
 from .pairs import PAINTS, SILVER, SILVER_PAINTS, sheet_from_fields
 from .statistics import EDGE, Statistics
 from .washi import DYES, KINDS, Sheet, draw_parameters, encode_srgb, fibre_tile, random_kind
@@ -36,6 +38,11 @@ CHANNELS = ("red", "green", "blue", "height", "opacity")
 DETAIL_GAIN = (9.0, 9.0, 9.0, 8.0, 4.0)
 CLOUD_GAIN = 4.0
 LAYOUT = 256
+LAYERS = ("d5", "d5", "d5")
+GROUP_NUMBERS: dict[str, tuple[str, ...]] = {
+    "strands": ("strands",), "drops": ("drops",), "creases": ("crease",), "lines": ("laid", "chain"), "metal": ("flakes", "dust"),
+}  # fmt: skip
+"""The recipe's numbers that say whether anything of a group of fields is there."""
 RECIPE: tuple[str, ...] = (
     "grammage", "fibre_length", "coarseness", "cloud_contrast", "bundles", "surface", "scatter", "warmth", "pink", "shade", "mottle", "grain", "brush",
     "backing", "strands", "strand_tone", "bark", "specks", "laid", "laid_per_cm", "chain", "drops", "drop_depth", "crease", "crease_tone", "flakes",
@@ -119,22 +126,32 @@ class Pairs:
     kinds: tuple[str, ...]
 
 
-def make_pairs(tile: NDArray[np.uint8], layouts: int = 48, sheets: int = 4000, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Pairs:
-    """Simulate `sheets` sheets on `layouts` layouts."""
-    drawn = np.stack([draw_fields(LAYOUT, LAYOUT, seed * 1000 + i, tile) for i in range(layouts)])
+def make_pairs(tile: NDArray[np.uint8], layouts: int = 96, sheets: int = 4000, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Pairs:
+    """Simulate `sheets` sheets on `layouts` layouts, with all cores."""
+    workers = Parallel(n_jobs=cores(), return_as="generator")
+    drawn = np.stack(list(workers(delayed(_layout)(seed * 1000 + i, tile) for i in range(layouts))))
     rng = np.random.default_rng(seed)
     result = np.empty((sheets, LAYOUT, LAYOUT, len(CHANNELS)), np.float16)
-    kinds, recipes = [], []
+    kinds = []
+    parameters = []
     for i in range(sheets):
         kinds.append(random_sheet_kind(i, rng))
-        parameters = draw_paper(kinds[-1], rng)
-        recipes.append(recipe_vector(parameters))
-        result[i] = sheet_from_fields(drawn[i % layouts], parameters)
+        parameters.append(draw_paper(kinds[-1], rng))
+    for i, sheet in enumerate(workers(delayed(_laid)(drawn[i % layouts], parameters[i]) for i in range(sheets))):
+        result[i] = sheet
         if progress:
             progress(i + 1, sheets)
-    raw = np.stack(recipes)
+    raw = np.stack([recipe_vector(own) for own in parameters])
     mean, deviation = usual_recipes(rng)
-    return Pairs(drawn.astype(np.float16), result, np.arange(sheets) % layouts, ((raw - mean) / deviation).astype(np.float32), mean, deviation, tuple(kinds))
+    return Pairs(drawn, result, np.arange(sheets) % layouts, ((raw - mean) / deviation).astype(np.float32), mean, deviation, tuple(kinds))
+
+
+def _layout(seed: int, tile: NDArray[np.uint8]) -> NDArray[np.float16]:
+    return draw_fields(LAYOUT, LAYOUT, seed, tile, np.float16, threads=1)
+
+
+def _laid(layout: NDArray[np.float16], parameters: Mapping[str, Any]) -> NDArray[np.float16]:
+    return sheet_from_fields(layout.astype(np.float32), parameters).astype(np.float16)
 
 
 def usual_recipes(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -182,6 +199,7 @@ def flow_loss(flow: PaperFlow, recipes: Tensor, random: torch.Generator, count: 
     _, match = linear_sum_assignment(torch.cdist(start, end).square().numpy())
     end = end[torch.from_numpy(match)]
     time = torch.rand(count, 1, generator=random)
+    start, end, time = (value.to(flow.projection.device) for value in (start, end, time))
     there = start + (end - start) * time
     return (flow.velocity(torch.cat([there, time], 1)) - (end - start)).square().mean()
 
@@ -190,15 +208,14 @@ class SheetTrainer:
     """Everything that a run changes, and one step of it.
 
     Args:
-        pairs: what to learn from. seed: weights and order follow from it. features: width. batch, crop: crops a step, and
-            their edge. steps: after how many the learning rate has fallen to its end.
+        pairs: what to learn from. seed: weights and order follow from it. features: width. layers: as `SheetGenerator` takes them. batch, crop: crops a
+            step, and their edge; None: what suits the device. steps: after how many the learning rate has fallen to its end.
         papers: recipes that the flow learns from. begin_with: a verified sheet model whose weights to begin with; None: random ones.
         free: what sheets of a recipe have in common with those that the simulation laid itself; None: nothing is asked of that.
+        device: "cuda" or "cpu"; None: a graphics card where PyTorch finds one. It holds all pairs.
     """
 
     architecture = "sheet"
-    FLOWS = 6
-    """Batches of the flow a step: they cost little."""
     PIECES = 4.0
     """How much more a pixel of a piece of bark, leaf or metal counts than one of plain paper."""
     LIKENESS, PAPERS = 0.5, 4
@@ -209,34 +226,29 @@ class SheetTrainer:
         pairs: Pairs,
         seed: int = 0,
         features: int = 32,
-        batch: int = 12,
-        crop: int = 96,
+        layers: Sequence[str] = LAYERS,
+        batch: int | None = None,
+        crop: int | None = None,
         steps: int = 8000,
         papers: int = 30_000,
         begin_with: ModelInfo | None = None,
         free: FreeSheets | None = None,
+        device: str | None = None,
     ) -> None:
         torch.manual_seed(seed)
-        self.free, self.statistics = free, Statistics()
-        self.pairs, self.batch, self.crop, self.steps = pairs, batch, crop, steps
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        quick = self.device.type == "cuda"
+        self.free, self.statistics = free, Statistics().to(self.device)
+        self.pairs, self.steps = pairs, steps
+        self.batch, self.crop = batch or (32 if quick else 12), crop or (128 if quick else 96)
+        # Batches of the flow a step: beside a step of the composing network on processors they cost little.
+        self.flows = 1 if quick else 6
         self.options: dict[str, Any] = {
-            "features": features, "fields": list(FIELD_NAMES), "gates": list(GATED), "margin": SheetGenerator.MARGIN, "recipe": len(RECIPE), "steps": 10,
-            "quantiles": QUANTILES, "pieces": [list(names) for names in PIECES.values()],
+            "features": features, "fields": list(FIELD_NAMES), "gates": list(GATED), "recipe": len(RECIPE), "steps": 10, "quantiles": QUANTILES,
+            "pieces": [list(names) for names in PIECES.values()], "groups": {name: list(members) for name, members in GROUPS.items()}, "layers": list(layers),
         }  # fmt: skip
-        self.generator = SheetGenerator(
-            100,
-            len(FIELD_NAMES),
-            len(RECIPE),
-            features,
-            5,
-            10,
-            [FIELD_NAMES.index(name) for name in GATED],
-            [FIELD_NAMES.index(RANKS[name]) for name in GATED],
-            QUANTILES,
-            [[FIELD_NAMES.index(name) for name in names] for names in PIECES.values()],
-            FIELD_NAMES.index("tone"),
-        )
-        self.rate = 2e-3 if begin_with is None else 8e-4
+        self.generator = build({**self.options, "latent_dim": 100, "channels": len(CHANNELS)})
+        self.options["margin"] = self.generator.margin
         with torch.no_grad():
             level = torch.from_numpy(pairs.sheets[::50].astype(np.float32).mean((0, 1, 2)))
             self.generator.base.bias.copy_(torch.logit(level))
@@ -244,13 +256,14 @@ class SheetTrainer:
             for style in self.generator.styles:
                 style.weight.mul_(0.3)  # type: ignore[operator]
             _set_paints(self.generator, pairs)
-        if begin_with is not None:
-            _begin(self.generator, begin_with)
+        self.rate = 8e-4 if begin_with is not None and _begin(self.generator, begin_with) else 2e-3
         _set_gates(self.generator, pairs)
         values = _many_values(papers, seed + 1)
         self.scores = torch.from_numpy(normal_scores(values, np.random.default_rng([seed, 2])))
         _set_quantiles(self.generator, quantile_functions(values, pairs, self.generator.knots.double().numpy()), pairs)
+        self.generator.to(self.device)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self._sheets, self._layouts, self._recipes = (torch.from_numpy(array).to(self.device) for array in (pairs.sheets, pairs.layouts, pairs.recipes))
         composing = [value for name, value in self.generator.named_parameters() if not name.startswith("velocity.")]
         groups = [{"params": composing, "rate": self.rate}, {"params": list(self.generator.velocity.parameters()), "rate": 2e-3}]
         self.optimizer = torch.optim.Adam(groups, 2e-3, (0.9, 0.99))
@@ -263,11 +276,11 @@ class SheetTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * min(1.0, (self.iteration + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, self.iteration / self.steps))) + 2e-5
         fields, sheets, recipes = self._crops()
-        margin = SheetGenerator.MARGIN
+        inside, gated = slice(self.generator.margin, -self.generator.margin), [FIELD_NAMES.index(name) for name in GATED]
         # Bark, leaf and metal fill little of a sheet, and are what is looked at.
-        weight = 1 + self.PIECES * fields[:, self.generator.gates, margin:-margin, margin:-margin].amax(1, keepdim=True)
+        weight = 1 + self.PIECES * fields[:, gated, inside, inside].amax(1, keepdim=True)
         error = ((sheet_views(self.generator.compose(recipes, fields)) - sheet_views(sheets)).abs() * weight).mean()
-        flow = torch.stack([flow_loss(self.generator, self.scores, self.random) for _ in range(self.FLOWS)]).mean()
+        flow = torch.stack([flow_loss(self.generator, self.scores, self.random) for _ in range(self.flows)]).mean()
         likeness = self._likeness() if self.free is not None else error.new_zeros(())
         self.optimizer.zero_grad(set_to_none=True)
         (15 * error + flow + self.LIKENESS * likeness).backward()
@@ -276,8 +289,7 @@ class SheetTrainer:
         self.iteration += 1
         decay = min(0.998, (1 + self.iteration) / (10 + self.iteration))
         with torch.no_grad():
-            for kept, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-                kept.lerp_(now, 1 - decay)
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
         return {"error": float(error.detach()), "flow": float(flow.detach()), "likeness": float(likeness.detach())}
 
     def _likeness(self) -> Tensor:
@@ -287,42 +299,46 @@ class SheetTrainer:
         """
         assert self.free is not None
         indices = self.numbers.integers(0, len(self.free.recipes), self.PAPERS)
-        recipes = torch.from_numpy(self.free.recipes[indices]).repeat(2, 1)
+        recipes, wanted = (torch.from_numpy(array[indices]).to(self.device).repeat(2, 1) for array in (self.free.recipes, self.free.statistics))
         layouts = self.numbers.integers(0, len(self.pairs.layouts), len(recipes))
-        fields = np.stack([self._cut(layout, self.numbers.integers(0, LAYOUT, 2), EDGE) for layout in layouts])
-        seen = self.statistics(self.generator.compose(recipes, torch.from_numpy(fields)))
-        off = (seen - torch.from_numpy(self.free.statistics[indices]).repeat(2, 1)) / torch.from_numpy(self.free.spread)
+        seen = self.statistics(self.generator.compose(recipes, self._cut(layouts, self.numbers.integers(0, LAYOUT, (len(layouts), 2)), EDGE)))
+        off = (seen - wanted) / torch.from_numpy(self.free.spread).to(self.device)
         first, second = off.clamp(-5, 5).chunk(2)
         return (first * second).mean()
 
-    def _cut(self, layout: int, corner: NDArray[np.int64], edge: int) -> NDArray[np.float32]:
-        """Fields of one layout from a corner (y, x) on, with the generator's margin, around the border: (F, edge + 6, edge + 6)."""
-        around = np.arange(-SheetGenerator.MARGIN, edge + SheetGenerator.MARGIN)
-        rows, columns = ((around + n) % LAYOUT for n in corner)
-        return self.pairs.layouts[layout][:, rows[:, None], columns[None]].astype(np.float32)
+    def _lines(self, corners: NDArray[np.int64], edge: int, margin: int = 0) -> tuple[Tensor, Tensor]:
+        """Rows and columns, (N, edge + 2 margin) each, of squares from corners (y, x) on, around the border."""
+        around = np.arange(-margin, edge + margin)
+        rows, columns = (torch.from_numpy((around + corners[:, axis, None]) % LAYOUT).to(self.device) for axis in (0, 1))
+        return rows, columns
+
+    def _cut(self, layouts: NDArray[np.int64], corners: NDArray[np.int64], edge: int) -> Tensor:
+        """Fields of layouts from corners (y, x) on, with the generator's margin: (N, F, edge + 2 margin, edge + 2 margin)."""
+        rows, columns = self._lines(corners, edge, self.generator.margin)
+        every = torch.arange(self._layouts.shape[1], device=self.device)[None, :, None, None]
+        chosen = torch.from_numpy(layouts).to(self.device)[:, None, None, None]
+        return self._layouts[chosen, every, rows[:, None, :, None], columns[:, None, None, :]].float()
 
     def _crops(self) -> tuple[Tensor, Tensor, Tensor]:
-        sheets = np.empty((self.batch, 5, self.crop, self.crop), np.float32)
-        indices, fields = self.numbers.integers(0, len(self.pairs.sheets), self.batch), []
-        for i, chosen in enumerate(indices):
-            corner = self.numbers.integers(0, LAYOUT, 2)
-            fields.append(self._cut(self.pairs.layout_of[chosen], corner, self.crop))
-            rows, columns = ((np.arange(self.crop) + n) % LAYOUT for n in corner)
-            sheets[i] = np.moveaxis(self.pairs.sheets[chosen][np.ix_(rows, columns)], -1, 0)
-        return torch.from_numpy(np.stack(fields)), torch.from_numpy(sheets), torch.from_numpy(self.pairs.recipes[indices])
+        """Fields (N, F, ...), sheets (N, C, crop, crop) and recipes (N, R) of random pairs."""
+        indices, corners = self.numbers.integers(0, len(self.pairs.sheets), self.batch), self.numbers.integers(0, LAYOUT, (self.batch, 2))
+        rows, columns = self._lines(corners, self.crop)
+        chosen = torch.from_numpy(indices).to(self.device)
+        sheets = self._sheets[chosen[:, None, None], rows[:, :, None], columns[:, None, :]].float().movedim(-1, 1)
+        return self._cut(self.pairs.layout_of[indices], corners, self.crop), sheets, self._recipes[chosen]
 
     def make(self, recipes: Tensor, layout: int = 0) -> NDArray[np.float32]:
         """(N, R) -> (N, 256, 256, 5) sheets of the averaged generator on one of the layouts."""
-        padded = np.pad(self.pairs.layouts[layout].astype(np.float32), ((0, 0), *(((SheetGenerator.MARGIN,) * 2,) * 2)), mode="wrap")
+        fields = self._cut(np.array([layout]), np.zeros((1, 2), np.int64), LAYOUT)
         with torch.no_grad():
-            made = [self.average.compose(r[None], torch.from_numpy(padded[None])) for r in recipes]
+            made = [self.average.compose(recipe[None].to(self.device), fields).cpu() for recipe in recipes]
         return torch.cat(made).permute(0, 2, 3, 1).contiguous().numpy()
 
     def samples(self, count: int, seed: int = 0) -> NDArray[np.float32]:
         """Scans of sheets of the averaged generator, (count, 256, 256, 3); the same latents each time."""
         latents = torch.randn(count, 100, generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():
-            return scans(self.make(self.average.recipe(latents)))
+            return scans(self.make(self.average.recipe(latents.to(self.device))))
 
     def composed(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
         """The generator's sheets of training pairs' layouts and recipes, (N, 256, 256, 5)."""
@@ -330,7 +346,7 @@ class SheetTrainer:
 
     def finished(self) -> nn.Module:
         """The averaged generator."""
-        return copy.deepcopy(self.average).eval()
+        return copy.deepcopy(self.average).cpu().eval()
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on."""
@@ -348,41 +364,50 @@ class SheetTrainer:
         self.iteration = int(state["iteration"])
 
 
-def _begin(generator: SheetGenerator, model: ModelInfo) -> None:
-    """Weights of another sheet model; where it lacks a field, that begins at nothing, and a flow to other scores begins anew."""
+def _begin(generator: SheetGenerator, model: ModelInfo) -> bool:
+    """Weights of another sheet model; where it lacks a field, that begins at nothing.
+
+    Returns:
+        Whether it composes as the generator does: of a network of another shape its flow alone is of use.
+    """
     weights, own = load_file(model.folder / "generator.safetensors"), generator.state_dict()
+    if not all(name in weights and weights[name].shape == own[name].shape for name in own if name.startswith(("velocity.", "projection"))):
+        raise WashiError(f"the model {model.name} knows no papers as the simulation has them: begin with a sheet model that was made of it, or with none")
     given, columns = list(model.options.get("fields", ())), generator.mix.in_features
-    if model.options.get("features") != generator.features or len(weights.get("mix.weight", ())) != generator.features * (
-        len(given) - len({"rank", "metal_rank"}.intersection(given)) + 1
-    ):
-        raise WashiError(
-            f"the model {model.name} has another shape than the one to train: begin with a sheet model of {generator.features} features, or with none"
-        )
+    shape = {"features": generator.features, "layers": generator.layers, "gates": generator.gates, "pieces": generator.pieces}
+    if any(model.options.get(name) != value for name, value in shape.items()):
+        generator.load_state_dict({name: value for name, value in weights.items() if name.startswith(("velocity.", "projection"))}, strict=False)
+        return False
     for name, wide in (("mix.weight", columns), ("mix.bias", 1)):
-        old, new = weights.pop(name).view(generator.features, -1, wide), torch.zeros(generator.features, generator.fields + 1, wide)
-        for position, field in enumerate(FIELD_NAMES[: generator.fields]):
+        old, new = weights.pop(name).view(generator.features, -1, wide), torch.zeros(generator.features, len(generator.fields) + 1, wide)
+        for position, field in enumerate(generator.fields):
             if field in given:
                 new[:, position] = old[:, given.index(field)]
         new[:, -1] = old[:, -1]
         weights[name] = new.view(own[name].shape)
-    flow = all(name in weights and weights[name].shape == own[name].shape for name in own if name.startswith("velocity."))
-    fits = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
-    generator.load_state_dict({name: value for name, value in fits.items() if flow or not name.startswith("velocity.")}, strict=False)
+    generator.load_state_dict({name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}, strict=False)
+    return True
 
 
 def _set_gates(generator: SheetGenerator, pairs: Pairs) -> None:
-    """Tell the gates which of a recipe's numbers count which pieces."""
+    """Tell the gates which of a recipe's numbers count which pieces, and the groups which say that there is any of them."""
     for i, (number, first, pieces) in enumerate(GATED.values()):
         position = RECIPE.index(number)
         generator.gate_number[i].zero_()
         generator.gate_number[i, position] = float(pairs.deviation[position])
         generator.gate_level[i], generator.gate_first[i], generator.gate_pieces[i] = float(pairs.mean[position]), first, pieces
+    for i, group in enumerate(GROUPS):
+        positions = [RECIPE.index(number) for number in GROUP_NUMBERS[group]]
+        generator.group_number[i].zero_()
+        generator.group_number[i, positions] = torch.from_numpy(pairs.deviation[positions]).float()
+        generator.group_level[i] = float(pairs.mean[positions].sum())
 
 
 def _set_paints(generator: SheetGenerator, pairs: Pairs) -> None:
-    """Begin with the simulation's colours of pieces, nearly opaque: two of the hidden numbers rise where gold becomes silver."""
-    generator.veil.weight.zero_()
-    generator.veil.bias.fill_(3.0)  # type: ignore[union-attr]
+    """Begin with the simulation's colours of pieces, metal opaque and what fibres veil nearly so: two of the hidden numbers rise where gold becomes silver."""
+    first_veil = generator.channels
+    generator.out.weight[first_veil:].zero_()
+    generator.out.bias[first_veil:] = torch.tensor([5.0 if name == "metal" else 2.5 for name in PIECES])  # type: ignore[index]
     hidden, _, out = generator.paint
     position, (first, last) = RECIPE.index("silver"), SILVER
     hidden.weight.mul_(0.3)

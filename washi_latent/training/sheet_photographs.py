@@ -29,10 +29,10 @@ from torch.nn import functional as F
 
 from ..core.fields import FIELD_NAMES, draw_fields
 from ..core.networks import local_mean
-from ..core.sheet_network import SheetGenerator
+from ..core.sheet_network import SheetGenerator, build
 from .data import SHEET_PATCH, Patches
 from .dcgan import DETAIL, Discriminator, augment, initialize
-from .sheet import LAYOUT, RECIPE, flow_loss
+from .sheet import LAYERS, LAYOUT, RECIPE, flow_loss
 
 COLOR_WEIGHT = 3.0
 """Of mean colours among the statistics: the eye compares them before anything else."""
@@ -85,7 +85,7 @@ class ColorAxes:
         some = torch.from_numpy(crops[:: max(1, len(crops) // 400)]).permute(0, 3, 1, 2).float() / 255
         levels = F.avg_pool2d(some, 4)
         axes = torch.linalg.eigh(torch.cov(levels.transpose(0, 1).flatten(1)))[1].flip(1)
-        structure = F.conv2d(some - local_mean(some, SheetGenerator.MARGIN * 3), axes.T[:, :, None, None])
+        structure = F.conv2d(some - local_mean(some, 9), axes.T[:, :, None, None])
         contrast = structure.square().mean((0, 2, 3)).sqrt()
         contrast = torch.maximum(contrast, contrast.max() / 10).clamp_min(1e-4)
         return cls(some.mean((0, 2, 3)), (axes * (DETAIL / contrast)).T.contiguous())
@@ -165,9 +165,10 @@ class PhotographTrainer:
         torch.manual_seed(seed)
         self.patches, self.settings = patches, settings
         self.options: dict[str, Any] = {
-            "features": settings.features, "fields": list(FIELD_NAMES), "margin": SheetGenerator.MARGIN, "recipe": len(RECIPE), "steps": 10,
+            "features": settings.features, "fields": list(FIELD_NAMES), "recipe": len(RECIPE), "steps": 10, "layers": list(LAYERS),
         }  # fmt: skip
-        self.generator = SheetGenerator(100, len(FIELD_NAMES), len(RECIPE), settings.features, 3, 10)
+        self.generator = build({**self.options, "latent_dim": 100, "channels": 3})
+        self.options["margin"] = self.generator.margin
         self.discriminator = Discriminator(settings.discriminator_features).to(memory_format=torch.channels_last)
         self.discriminator.apply(initialize)
         self.axes = ColorAxes.of(patches.train)
@@ -175,7 +176,7 @@ class PhotographTrainer:
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.opt_g = torch.optim.Adam(self.generator.parameters(), settings.rate, (0.5, 0.99))
         self.opt_d = torch.optim.Adam(self.discriminator.parameters(), settings.discriminator_rate, (0.5, 0.99))
-        margin = ((0, 0), *((SheetGenerator.MARGIN,) * 2,) * 2)
+        margin = ((0, 0), *((self.generator.margin,) * 2,) * 2)
         drawn = [draw_fields(LAYOUT, LAYOUT, seed * 1000 + i, tile) for i in range(settings.layouts)]
         self.layouts = torch.from_numpy(np.stack([np.pad(fields, margin, mode="wrap") for fields in drawn]).astype(np.float16))
         self.random = torch.Generator().manual_seed(seed)
@@ -234,7 +235,7 @@ class PhotographTrainer:
 
     def _fields(self, count: int) -> Tensor:
         """Pieces of the layouts with what the generator needs around them."""
-        edge = self.settings.edge + 2 * SheetGenerator.MARGIN
+        edge = self.settings.edge + 2 * self.generator.margin
         return torch.stack([self._piece(self.layouts, edge) for _ in range(count)]).float()
 
     def _real(self, count: int) -> Tensor:
@@ -251,7 +252,7 @@ class PhotographTrainer:
     def samples(self, count: int, seed: int = 0) -> NDArray[np.float32]:
         """Pictures of the averaged generator, (count, 128, 128, 3) in [0, 1]; the same latents each time."""
         latents = torch.randn(count, 100, generator=torch.Generator().manual_seed(seed))
-        edge = SHEET_PATCH + 2 * SheetGenerator.MARGIN
+        edge = SHEET_PATCH + 2 * self.generator.margin
         with torch.no_grad():
             made = [self.average(z[None], self.layouts[i % len(self.layouts), None, :, :edge, :edge].float()) for i, z in enumerate(latents)]
         return torch.cat(made).permute(0, 2, 3, 1).contiguous().numpy()
@@ -286,7 +287,7 @@ def _start(generator: SheetGenerator, weights: Mapping[str, Tensor], level: Tens
         own = generator.state_dict()
         for name, value in weights.items():
             if name.startswith("mix."):
-                _start_mix(own[name].view(generator.features, generator.fields + 1, -1), value)
+                _start_mix(own[name].view(generator.features, len(generator.fields) + 1, -1), value)
             elif name in own and value.shape[1:] == own[name].shape[1:] and len(value) >= len(own[name]):
                 own[name].copy_(value[: len(own[name])])
 

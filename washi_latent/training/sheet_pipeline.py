@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.images import contact_sheet, make_folder, write_png
 from ..core.models import ModelInfo, load_model
+from ..core.threads import cores
 from . import TrainOptions, weights_of
 from .card import png_bytes
 from .export import export_bundle, sheet_inputs, tile_bytes
@@ -86,7 +87,7 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
 
     began = time.monotonic()
     run(trainer, work, Schedule(options.iterations, options.minutes, options.save_every, options.picture_every), draw, say)
-    facts = _facts(trainer.iteration, time.monotonic() - began, options, begin_with)
+    facts = _facts(trainer, time.monotonic() - began, options, begin_with)
     return export_sheet(trainer.finished(), tile, trainer.options, facts, options, say)
 
 
@@ -95,7 +96,7 @@ def free_sheets(pairs: Pairs, seed: int, say: Say) -> FreeSheets:
     say("simulating sheets that lay themselves")
     rng = np.random.default_rng([seed, 5])
     kinds = [random_sheet_kind(i, rng) for i in range(FREE)]
-    made = Parallel(n_jobs=2)(delayed(_free)(kind, seed * 10_000 + i) for i, kind in enumerate(kinds))
+    made = Parallel(n_jobs=cores())(delayed(_free)(kind, seed * 10_000 + i) for i, kind in enumerate(kinds))
     parameters = [draw_silver(p, rng) for _, p in made]
     return FreeSheets.measured(np.stack([sheet for sheet, _ in made]), parameters, pairs, seed=seed)
 
@@ -105,12 +106,13 @@ def _free(kind: str, seed: int) -> tuple[NDArray[np.float16], dict[str, Any]]:
     return channels(sheet.color, sheet.height, sheet.opacity).astype(np.float16), dict(sheet.parameters)
 
 
-def _facts(steps: int, seconds: float, options: TrainOptions, begin_with: ModelInfo | None) -> dict[str, Any]:
+def _facts(trainer: SheetTrainer, seconds: float, options: TrainOptions, begin_with: ModelInfo | None) -> dict[str, Any]:
+    steps = trainer.iteration
     first = {} if begin_with is None else {"steps_before": begin_with.training.get("steps"), "begins_with": begin_with.name}
     beginning = "" if begin_with is None else f" --begin-with {begin_with.name}"
     return {
-        "data": {"source": "simulation", "sheets": SHEETS, "kinds": list(KINDS)}, **first, "steps": steps, "crops_a_step": 12, "crop": 96,
-        "minutes": round(seconds / 60, 1), "seed": options.seed, "torch": torch.__version__.split("+")[0],
+        "data": {"source": "simulation", "sheets": SHEETS, "kinds": list(KINDS)}, **first, "steps": steps, "crops_a_step": trainer.batch, "crop": trainer.crop,
+        "device": trainer.device.type, "minutes": round(seconds / 60, 1), "seed": options.seed, "torch": torch.__version__.split("+")[0],
         "command": f"washi-latent train --synthetic --kind sheet --out models/{options.out.name} --iterations {steps} --seed {options.seed}{beginning}",
     }  # fmt: skip
 
@@ -149,7 +151,7 @@ def card_pictures(model: Any) -> dict[str, bytes]:
     latents = np.stack([np.random.default_rng(seed).normal(size=model.latent_dim) for seed in range(32)])
     generated = scans(np.concatenate([model.generate(z, 256, seed=seed) for seed, z in enumerate(latents)]))
     rng = np.random.default_rng(5)
-    simulated = np.stack(Parallel(n_jobs=2)(delayed(_scan)(random_sheet_kind(i, rng), 950_000 + i) for i in range(32)))
+    simulated = np.stack(Parallel(n_jobs=cores())(delayed(_scan)(random_sheet_kind(i, rng), 950_000 + i) for i in range(32)))
     halves = [contact_sheet(part, columns=4, title=name, tile=192) for name, part in (("generated, seeds 0 to 31", generated), ("simulated", simulated))]
     preview = np.concatenate([np.concatenate(list(generated[i : i + 4, :192, :192]), 1) for i in (0, 4, 8)], 0)
     return {"crops.png": png_bytes(np.concatenate(halves, 1)), "preview.png": png_bytes(preview)}
