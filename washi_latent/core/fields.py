@@ -105,7 +105,7 @@ def gate(share: float, rank: Array) -> Array:
 
 def metal_tone(rank: Array) -> Array:
     """How dark a piece of metal is, [0, 1), by its rank: ranks are even over (0, 1], so this is as good as drawn, and needs no field of its own."""
-    spread = np.float32(37) * rank
+    spread = np.float32(37) * np.asarray(rank, np.float32)
     return spread - np.floor(spread)
 
 
