@@ -10,8 +10,9 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from washi_latent.core import fields as module
-from washi_latent.core.fields import FIELD_NAMES, GROUPS, SplatPen, bands_of_noise, draw_fields, metal_tone
+from washi_latent.core.fields import FIELD_NAMES, GROUPS, bands_of_noise, draw_fields, metal_tone
 from washi_latent.core.shapes import leaves, specks, stamp
+from washi_latent.core.strokes import SplatPen
 
 TILE = np.random.default_rng(0).integers(0, 255, (4, 64, 64), np.uint8)
 SEED = 3

@@ -298,7 +298,9 @@ def test_a_sheet_model_draws_what_its_paper_shows(tmp_path: Path) -> None:
     trainer = SheetTrainer(make_pairs(tile, 1, 40, 1), papers=400, features=8)
     trainer.step()
     files = {"fibres.png": tile_bytes(tile), "README.md": b"card"}
-    export_bundle(trainer.finished(), tmp_path / "small", {**_sheet_description(trainer.options), "channels": list(CHANNELS)}, files, sheet_inputs(trainer.options))
+    export_bundle(
+        trainer.finished(), tmp_path / "small", {**_sheet_description(trainer.options), "channels": list(CHANNELS)}, files, sheet_inputs(trainer.options)
+    )
     model, other = load_model(tmp_path / "small"), load_model(tmp_path / "small", backend="torch")
     assert isinstance(model, SheetModel)
     latents = np.random.default_rng(0).normal(size=(24, 100))
@@ -392,7 +394,6 @@ def test_of_a_model_that_composes_otherwise_training_takes_the_papers(tmp_path: 
     assert all(torch.equal(a, b) for a, b in zip(second.generator.velocity.parameters(), first.generator.velocity.parameters(), strict=True))
     assert second.generator.recipe(latents).isfinite().all()
     assert second.rate == SheetTrainer(pairs, 1, features=8, papers=40).rate
-
 
 
 def test_a_sheet_model_is_begun_anew_when_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

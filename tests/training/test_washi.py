@@ -8,9 +8,10 @@ import pytest
 pytest.importorskip("skia")
 
 from washi_latent.core import WashiError
-from washi_latent.core.fields import FIELD_NAMES, SplatPen, draw_fields, gate
+from washi_latent.core.fields import FIELD_NAMES, draw_fields, gate
 from washi_latent.core.maps import linear
 from washi_latent.core.shapes import flakes, stamp_quads
+from washi_latent.core.strokes import SplatPen
 from washi_latent.training.pairs import sheet_from_fields
 from washi_latent.training.washi import (
     DYES,

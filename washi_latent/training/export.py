@@ -54,9 +54,7 @@ def onnx_bytes(module: nn.Module, latent_dim: int, inputs: Mapping[str, tuple[Te
     with warnings.catch_warnings():
         # PyTorch's newer exporter needs a package more and gives the same graph for these networks.
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module, example, buffer, input_names=["latent", *further], output_names=outputs, dynamic_axes=axes, opset_version=OPSET, dynamo=False
-        )
+        torch.onnx.export(module, example, buffer, input_names=["latent", *further], output_names=outputs, dynamic_axes=axes, opset_version=OPSET, dynamo=False)
     content = buffer.getvalue()
     difference = _difference(module, content, latents, {name: tensor for name, (tensor, _) in further.items()})
     if not difference <= AGREEMENT:

@@ -28,10 +28,11 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ..core.errors import WashiError
-from ..core.fields import curves, draw_ribbons, jittered_grid, periodic_noise
+from ..core.fields import jittered_grid, periodic_noise
 from ..core.light import LIGHT, STRENGTH, scanned
 from ..core.maps import RELIEF_MM
 from ..core.shapes import Shape, bark_slivers, flakes, leaves, specks
+from ..core.strokes import curves, draw_ribbons
 
 Array = NDArray[np.float32]
 Range = tuple[float, float]
@@ -444,7 +445,7 @@ class _Maker:
         starts, angles = self.starts(count, self.clouds(p["cloud_contrast"])), self.directions(count)
         lengths = np.clip(rng.lognormal(math.log(length), 0.4, count), 1, 25)
         spread = rng.uniform(0.015, 0.05, count) * math.sqrt(fibres)
-        draw_ribbons(self.pen, starts, angles, lengths, fibres, spread, p["curl"], 0.7, rng, scale=self.scale)
+        draw_ribbons(self.pen, starts, angles, lengths, fibres, spread, p["curl"], 0.7, rng, 0.0, self.scale)
         return self.pen.take() * np.float32(p["coarseness"] / self.scale)
 
     def lay_strands(self) -> Array:
