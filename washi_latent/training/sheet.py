@@ -38,7 +38,7 @@ CHANNELS = ("red", "green", "blue", "height", "opacity")
 DETAIL_GAIN = (9.0, 9.0, 9.0, 8.0, 4.0)
 CLOUD_GAIN = 4.0
 LAYOUT = 256
-LAYERS = ("d5", "d5", "d5")
+LAYERS = ("c1", "d5", "d5", "d5")
 GROUP_NUMBERS: dict[str, tuple[str, ...]] = {
     "strands": ("strands",), "drops": ("drops",), "creases": ("crease",), "lines": ("laid", "chain"), "metal": ("flakes", "dust"),
 }  # fmt: skip
@@ -218,8 +218,8 @@ class SheetTrainer:
     architecture = "sheet"
     PIECES = 4.0
     """How much more a pixel of a piece of bark, leaf or metal counts than one of plain paper."""
-    LIKENESS, PAPERS = 0.5, 4
-    """Weight of the likeness to sheets that the simulation laid itself, and recipes that it is asked of a step."""
+    LIKENESS = 0.5
+    """Weight of the likeness to sheets that the simulation laid itself."""
 
     def __init__(
         self,
@@ -241,8 +241,8 @@ class SheetTrainer:
         self.free, self.statistics = free, Statistics().to(self.device)
         self.pairs, self.steps = pairs, steps
         self.batch, self.crop = batch or (32 if quick else 12), crop or (128 if quick else 96)
-        # Batches of the flow a step: beside a step of the composing network on processors they cost little.
-        self.flows = 1 if quick else 6
+        # Batches of the flow a step (beside a step of the composing network on processors they cost little), and recipes that the likeness is asked of.
+        self.flows, self.papers = (1, 8) if quick else (6, 4)
         self.options: dict[str, Any] = {
             "features": features, "fields": list(FIELD_NAMES), "gates": list(GATED), "recipe": len(RECIPE), "steps": 10, "quantiles": QUANTILES,
             "pieces": [list(names) for names in PIECES.values()], "groups": {name: list(members) for name, members in GROUPS.items()}, "layers": list(layers),
@@ -298,7 +298,7 @@ class SheetTrainer:
         Two layouts of one recipe, multiplied, where a square would also ask that layouts differ little.
         """
         assert self.free is not None
-        indices = self.numbers.integers(0, len(self.free.recipes), self.PAPERS)
+        indices = self.numbers.integers(0, len(self.free.recipes), self.papers)
         recipes, wanted = (torch.from_numpy(array[indices]).to(self.device).repeat(2, 1) for array in (self.free.recipes, self.free.statistics))
         layouts = self.numbers.integers(0, len(self.pairs.layouts), len(recipes))
         seen = self.statistics(self.generator.compose(recipes, self._cut(layouts, self.numbers.integers(0, LAYOUT, (len(layouts), 2)), EDGE)))
