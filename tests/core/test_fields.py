@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.integrate import quad
 from scipy.spatial import cKDTree
 
 from washi_latent.core import fields as module
-from washi_latent.core.fields import FIELD_NAMES, GROUPS, bands_of_noise, draw_fields, metal_tone
+from washi_latent.core.fields import FIELD_NAMES, GROUPS, _ridge, bands_of_noise, draw_fields, metal_tone
 from washi_latent.core.shapes import leaves, specks, stamp
 from washi_latent.core.strokes import SplatPen
 
@@ -138,3 +139,10 @@ def test_pieces_cover_their_area_over_the_border_too(shape: Any, soft: bool) -> 
         total += float(cover.sum()) / 0.8
     # Pillow fills the pixels that an outline runs through, too, an eighth of a pixel wide here.
     assert areas.sum() < total < areas.sum() + 0.25 * rims.sum()
+
+
+def test_a_crease_is_averaged_over_a_pixel() -> None:
+    """A sharper line, read at points, would be a row of dots; what it weighs stays."""
+    gaps = np.array([0.0, 0.05, 0.19, 0.21, 0.6], np.float32)
+    wanted = [quad(lambda u: np.exp(-abs(u) / 0.16), gap - 0.2, gap + 0.2, points=[0])[0] / 0.4 for gap in gaps]
+    np.testing.assert_allclose(_ridge(gaps, 0.16), wanted, rtol=1e-4)

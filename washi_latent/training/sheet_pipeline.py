@@ -43,7 +43,7 @@ Left: generated, the first 32 seeds, not chosen. Right: simulated sheets it was 
 
 A latent of 100 normally distributed numbers says which paper; the seed says which sheet of that paper. The latent becomes a recipe of
 {recipe} numbers by a rectified flow (Liu 2023, Lipman 2023) of normal scores, which quantile functions turn into numbers; the recipe composes {fields} periodic fields of drawn fibres, clouds, bark, metal leaf,
-laid lines, drops and creases (`washi_latent/core/fields.py`) into paper, by a network of three 3x3 convolutions at full resolution that the recipe
+laid lines, drops and creases (`washi_latent/core/fields.py`) into paper, by a small convolutional network at full resolution that the recipe
 modulates, and bark, leaf and metal are laid over it in colours of their own. With the seed held fixed, fibres keep their places while the latent moves. 0.1 mm a pixel. Height spans 0.5 mm around the mean level;
 opacity is the share of light that does not pass.
 
