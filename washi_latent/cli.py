@@ -211,7 +211,7 @@ def _synthesize(parser: argparse.ArgumentParser) -> None:
 def _train(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--images", metavar="FOLDER", help="photographs to learn from")
-    source.add_argument("--synthetic", action="store_true", help="learn from the simulation of washi")
+    source.add_argument("--synthetic", action="store_true", help="learn from the simulation of washi; a sheet model on a graphics card where PyTorch finds one")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the model's folder; its last part becomes the model's name")
     parser.add_argument("--kind", default="dcgan", help="dcgan (64 pixels) or sheet (seamless, any size) (default dcgan)")
     parser.add_argument("--millimetres-per-pixel", type=float, metavar="MM", help="scale of the photographs, for a sheet (a scan of 300 dpi has 0.085)")

@@ -213,7 +213,7 @@ class SheetModel(TextureModel):
     """
 
     _LARGE = 1 << 21
-    _LEAST_ROWS = 32
+    _LEAST_ROWS = 64
     """Of a strip: each is made with the margin around it, which is then made again for the next one."""
 
     def __init__(self, info: ModelInfo, network: Network, tile: NDArray[np.uint8], threads: int | None = None, groups: Groups | None = None) -> None:
