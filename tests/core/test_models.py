@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -14,6 +16,9 @@ import pytest
 from conftest import DIM, EDGE, description, sheet_network, small_network
 
 from washi_latent.core import ModelInfo, TextureModel, WashiError, find_bundles, list_models, load_model, models, verify, write_bundle
+from washi_latent.core.fields import FIELD_NAMES, GROUPS
+from washi_latent.core.models import SheetModel
+from washi_latent.core.progress import Cancelled
 
 
 @pytest.fixture
@@ -237,6 +242,66 @@ def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(WashiError):
         write_bundle(tmp_path / "file" / "mine", description(), {"generator.onnx": small_network()})
+
+
+@pytest.mark.parametrize(
+    "groups", [{"drops": 5}, {"drops": None}, {"drops": [["drops"]]}, {"gold": ["flakes"]}, ["drops"], "drops", dict(reversed(list(GROUPS.items())))], ids=str
+)
+def test_sheet_bundles_of_other_groups_are_refused(groups: object, sheet_model: TextureModel, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(sheet_model.info.folder, tmp_path / "copy"))
+    named = {name: list(members) for name, members in groups.items()} if isinstance(groups, dict) and groups.keys() == GROUPS.keys() else groups
+    edit(copy, options={**sheet_model.info.options, "groups": named})
+    with pytest.raises(WashiError, match="other groups of fields"):
+        load_model(copy)
+
+
+def test_fields_that_a_network_tells_nothing_of_are_drawn(sheet_model: TextureModel) -> None:
+    """A bundle may name some of the groups only: every other may be seen."""
+    assert isinstance(sheet_model, SheetModel)
+    info = dataclasses.replace(sheet_model.info, options={**sheet_model.info.options, "groups": {"drops": ["drops"]}})
+    some = SheetModel(info, sheet_model._network, sheet_model._tile, 1, lambda latents: np.ones((len(latents), 1), np.float32))
+    latents = np.random.default_rng(3).normal(size=(2, DIM))
+    np.testing.assert_array_equal(some.generate(latents, 64, 1), sheet_model.generate(latents, 64, 1))
+
+
+def test_a_sheet_is_the_same_whatever_was_drawn_before(sheet_model: TextureModel) -> None:
+    """Groups are drawn as papers ask for them, after one whose drawing was ended too."""
+    assert isinstance(sheet_model, SheetModel)
+    names = list(GROUPS)
+    info = dataclasses.replace(sheet_model.info, options={**sheet_model.info.options, "groups": {name: list(GROUPS[name]) for name in names}})
+    asked = np.zeros(len(names), np.float32)
+
+    def network(latents: np.ndarray, fields: np.ndarray) -> np.ndarray:
+        """As a sheet model's: of groups that aren't asked for, nothing is seen."""
+        seen = fields.copy()
+        for name, some in zip(names, asked, strict=True):
+            seen[:, [FIELD_NAMES.index(member) for member in GROUPS[name]]] *= some
+        return sheet_model._network(latents, fields=seen)
+
+    def model() -> SheetModel:
+        return SheetModel(info, network, sheet_model._tile, 1, lambda latents: np.tile(asked, (len(latents), 1)))
+
+    calls = 0
+
+    def end(_: float) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 12:
+            raise Cancelled
+
+    kept = model()
+    for chosen in ([], [0], [3, 4], [1, 2], [0, 4], []):
+        asked[:] = [number in chosen for number in range(len(names))]
+        whole = SheetModel(info, network, sheet_model._tile, 1).generate(np.zeros(DIM), 64, 2)
+        calls = 0
+        with contextlib.suppress(Cancelled):
+            kept.generate(np.zeros(DIM), 64, 2, end)
+        np.testing.assert_array_equal(kept.generate(np.zeros(DIM), 64, 2), whole)
+
+
+def test_no_textures_are_none(model: TextureModel, sheet_model: TextureModel) -> None:
+    assert model.generate(np.zeros((0, DIM))).shape == (0, EDGE, EDGE, 3)
+    assert sheet_model.generate(np.zeros((0, DIM)), (40, 64)).shape == (0, 40, 64, 5)
 
 
 def test_sheet_bundles_of_other_fields_are_refused(tmp_path: Path) -> None:

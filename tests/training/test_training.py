@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+from joblib import Parallel
 from PIL import Image
 from safetensors.torch import save
 from scipy.stats import energy_distance as scipy_energy_distance
@@ -20,7 +21,8 @@ from scipy.stats import kstest
 
 from washi_latent.core import ModelInfo, TextureModel, WashiError, load_model, verify, write_bundle
 from washi_latent.core.fields import FIELD_NAMES, GATED, GROUPS, gate, metal_tone
-from washi_latent.core.models import SheetModel, check_latents
+from washi_latent.core.models import SheetModel, check_latents, read_file, torch_generator
+from washi_latent.core.sheet_network import build
 from washi_latent.training import TrainOptions, sheet_pipeline, train
 from washi_latent.training.data import Patches, cut_patches, photograph_patches
 from washi_latent.training.dcgan import DCGANTrainer
@@ -382,6 +384,86 @@ def test_training_begins_with_a_models_weights(tmp_path: Path) -> None:
     write_bundle(tmp_path / "other", _sheet_description({**first.options, "recipe": 9}), {"generator.safetensors": save({"paint": torch.zeros(3)})})
     with pytest.raises(WashiError, match="knows no papers as the simulation has them"):
         SheetTrainer(pairs, 1, features=8, papers=40, begin_with=verify(tmp_path / "other"))
+
+
+def test_papers_that_the_simulation_has_not_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    """Sheets are simulated for many minutes first."""
+    other = write_bundle(tmp_path / "other", _sheet_description({}), {"generator.safetensors": save({"paint": torch.zeros(3)})})
+    said: list[str] = []
+    with pytest.raises(WashiError, match="knows no papers as the simulation has them"):
+        train(TrainOptions(out=tmp_path / "mine", kind="sheet", synthetic=True, begin_with=str(other.folder)), say=said.append)
+    assert not said
+    assert not list(tmp_path.glob("mine*"))
+
+
+def test_simulated_sheets_leave_nothing_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every sheet's layout is 4 MB: as files that joblib keeps until all are done, thousands of them filled the memory."""
+    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+    kept: list[Path] = []
+    make_pairs(fibre_tile(size=128), 1, 6, 1, lambda *_: kept.extend(path for path in tmp_path.rglob("*") if path.is_file()), threads=2)
+    assert not kept
+
+
+def test_the_simulation_keeps_to_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[int] = []
+
+    class Counted(Parallel):  # type: ignore[misc]
+        def __init__(self, n_jobs: int, **named: Any) -> None:
+            jobs.append(n_jobs)
+            super().__init__(n_jobs=n_jobs, **named)
+
+    def stop(*_: object, **__: object) -> str:
+        raise WashiError("enough")
+
+    monkeypatch.setattr("washi_latent.training.sheet.Parallel", Counted)
+    monkeypatch.setattr(sheet_pipeline, "Parallel", Counted)
+    monkeypatch.setattr("washi_latent.training.sheet.cores", lambda: 7)
+    monkeypatch.setattr(sheet_pipeline, "cores", lambda: 7)
+    monkeypatch.setattr(sheet_pipeline, "SHEETS", 10)
+    monkeypatch.setattr(sheet_pipeline, "FREE", 3)
+    monkeypatch.setattr(sheet_pipeline, "SheetTrainer", stop)
+    monkeypatch.setattr(sheet_pipeline, "fibre_tile", lambda: fibre_tile(size=128))
+    monkeypatch.setattr(sheet_pipeline, "make_pairs", lambda tile, **named: make_pairs(tile, 1, **{**named, "sheets": 4}))
+    with pytest.raises(WashiError, match="enough"):
+        train(TrainOptions(out=tmp_path / "mine", kind="sheet", synthetic=True, threads=1), say=lambda _: None)
+    assert jobs == [1, 1]
+
+
+def test_a_network_of_pointwise_layers_alone_composes() -> None:
+    trainer = SheetTrainer(make_pairs(fibre_tile(size=128), 1, 40, 1), papers=40, features=8, layers=("c1", "c1"), batch=1, crop=32)
+    assert all(np.isfinite(value) for value in trainer.step().values())
+    assert trainer.samples(1).shape == (1, 256, 256, 3)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"layers": ["q9"]},
+        {"layers": ["c1"] * 1000},
+        {"layers": 5},
+        {"features": 0},
+        {"features": 40_000_000},
+        {"steps": "many"},
+        {"steps": 0},
+        {"steps": 10**9},
+    ],
+    ids=lambda wrong: str(wrong)[:40],
+)
+def test_a_description_that_asks_for_an_absurd_network_is_refused(wrong: dict[str, object], tmp_path: Path) -> None:
+    network = build(_SMALL)
+    info = write_bundle(tmp_path / "odd", _sheet_description({**_SMALL, **wrong}), {"generator.safetensors": weights_bytes(network)})
+    with pytest.raises(WashiError, match="do not fit a network of kind sheet"):
+        torch_generator(info, read_file(info, "generator.safetensors"))
+
+
+def test_of_an_earlier_versions_sheet_model_the_backend_to_use_is_said(tmp_path: Path) -> None:
+    options = {name: value for name, value in _SMALL.items() if name != "layers"}
+    info = write_bundle(tmp_path / "old", _sheet_description(options), {"generator.safetensors": weights_bytes(build(_SMALL))})
+    with pytest.raises(WashiError, match=r"earlier version.*use the backend onnx"):
+        torch_generator(info, read_file(info, "generator.safetensors"))
+
+
+_SMALL: dict[str, Any] = {"fields": list(FIELD_NAMES), "recipe": 9, "features": 4, "layers": ["c1", "d5"], "margin": 2, "latent_dim": 100, "channels": 1}
 
 
 def test_of_a_model_that_composes_otherwise_training_takes_the_papers(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ class TextureModel:
         check_seed(seed)
         self._check_memory(len(points), height, width)
         batch = max(1, min(self._BATCH, self._AT_ONCE // (height * width)))
-        if len(points) <= batch:  # a large sheet is not copied
+        if 0 < len(points) <= batch:  # a large sheet is not copied
             return self._finite(points, height, width, seed, progress)
         result = np.empty((len(points), height, width, len(self.info.channels)), np.float32)
         for first in range(0, len(points), batch):
@@ -239,8 +239,9 @@ class SheetModel(TextureModel):
         """Groups of fields that any of these papers shows anything of."""
         if self._groups is None:
             return frozenset(GROUPS)
-        shown = self._groups(latents).max(0) > 0
-        return frozenset(name for name, some in zip(self.info.options["groups"], shown, strict=True) if some)
+        named, shown = self.info.options["groups"], self._groups(latents).max(0) > 0
+        # Of what the network does not tell, it may show anything.
+        return frozenset(GROUPS).difference(named).union(name for name, some in zip(named, shown, strict=True) if some)
 
     def _render(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> Array:
         fields, margin = self.fields(height, width, seed, part(progress, 0, 0.6), self._needed(latents)), self._margin
@@ -526,7 +527,8 @@ def _read_tile(info: ModelInfo) -> NDArray[np.uint8]:
     if options.get("fields") != list(FIELD_NAMES) or not isinstance(options.get("margin"), int) or not 0 <= options["margin"] <= 64:
         raise _broken(info.folder, "it was made for other fields than this version draws; update Washi Latent")
     groups = options.get("groups") or {}
-    if not isinstance(groups, dict) or any(GROUPS.get(name) != tuple(members) for name, members in groups.items()):
+    # Their order counts: the network tells of one after another.
+    if not isinstance(groups, dict) or list(groups.items()) != [(name, list(members)) for name, members in GROUPS.items() if name in groups]:
         raise _broken(info.folder, "it was made for other groups of fields than this version draws; update Washi Latent")
     if "fibres.png" not in info.files:
         raise _broken(info.folder, "it lacks fibres.png")
@@ -616,12 +618,18 @@ def torch_generator(info: ModelInfo, content: bytes) -> nn.Module:
     try:
         from safetensors.torch import load
 
-        from .networks import build_generator
+        from .networks import build_generator, meta
     except ImportError as error:
         raise WashiError("PyTorch is not installed here: use the backend onnx, or install torch and safetensors") from error
+    options = {**info.options, "latent_dim": info.latent_dim, "channels": len(info.channels)}
     try:
-        module = build_generator(info.architecture, {**info.options, "latent_dim": info.latent_dim, "channels": len(info.channels)})
-        module.load_state_dict(load(content))
+        weights = load(content)
+        with meta():  # a description may ask for more than there is memory: first see whether the weights are of such a network
+            shapes = {name: value.shape for name, value in build_generator(info.architecture, options).state_dict().items()}
+        if shapes != {name: value.shape for name, value in weights.items()}:
+            raise _broken(info.folder, f"its weights do not fit a network of kind {info.architecture}")
+        module = build_generator(info.architecture, options)
+        module.load_state_dict(weights)
     except WashiError:
         raise
     except Exception as error:

@@ -102,6 +102,11 @@ def build_generator(architecture: str, options: dict[str, Any]) -> nn.Module:
     return _BUILDERS[architecture](options).eval()
 
 
+def meta() -> torch.device:
+    """Within it, networks are built without memory: their shapes alone."""
+    return torch.device("meta")
+
+
 def use_threads(threads: int | None) -> None:
     """Let PyTorch use this many threads (None: as it likes)."""
     if threads:

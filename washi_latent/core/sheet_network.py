@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .errors import WashiError
 from .fields import GATE_SOFTNESS, METAL_TONES, RANKS
 
 
@@ -170,7 +171,7 @@ class SheetGenerator(PaperFlow):
         made = torch.sigmoid(self.out(x) + F.pad(self.base(style), (0, len(self.pieces)))[:, :, None, None])
         if not self.pieces:
             return made
-        inside = slice(self.margin, -self.margin)
+        inside = slice(self.margin, -self.margin or None)
         return self._laid_over(made[:, : self.channels], made[:, self.channels :], shown[..., inside, inside], fields[..., inside, inside], recipe)
 
     def shown_groups(self, recipe: Tensor) -> Tensor:
@@ -231,10 +232,22 @@ def _layer(kind: str, features: int) -> nn.Module:
     return nn.Sequential(each, nn.Conv2d(features, features, 1))
 
 
+_MOST_STEPS = 1000
+
+
 def build(options: dict[str, Any]) -> SheetGenerator:
-    """The untrained generator of a bundle's options."""
+    """The untrained generator of a bundle's options.
+
+    Raises:
+        WashiError: those of an earlier version's network.
+        ValueError: a flow without steps, or of absurdly many.
+    """
     names = ("latent_dim", "fields", "recipe", "layers", "features", "channels", "steps", "quantiles", "gates", "pieces", "groups")
     chosen = {name: options[name] for name in names if name in options}
+    if "layers" not in chosen:
+        raise WashiError("this sheet model has a network of an earlier version, which PyTorch can't run any more: use the backend onnx, or train it anew")
+    if type(chosen.get("steps", 1)) is not int or not 1 <= chosen.get("steps", 1) <= _MOST_STEPS:
+        raise ValueError(f"a flow of {chosen['steps']!r} steps")
     if isinstance(chosen.get("groups"), dict):
         chosen["groups"] = list(chosen["groups"].values())
     return SheetGenerator(**chosen)

@@ -126,9 +126,17 @@ class Pairs:
     kinds: tuple[str, ...]
 
 
-def make_pairs(tile: NDArray[np.uint8], layouts: int = 96, sheets: int = 4000, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Pairs:
-    """Simulate `sheets` sheets on `layouts` layouts, with all cores."""
-    workers = Parallel(n_jobs=cores(), return_as="generator")
+def make_pairs(
+    tile: NDArray[np.uint8],
+    layouts: int = 96,
+    sheets: int = 4000,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    threads: int | None = None,
+) -> Pairs:
+    """Simulate `sheets` sheets on `layouts` layouts, with that many processes; None: as many as there are cores."""
+    # Layouts go to the workers through pipes: joblib would keep every one that it ever sent in a file, gigabytes of them.
+    workers = Parallel(n_jobs=threads or cores(), return_as="generator", max_nbytes=None)
     drawn = np.stack(list(workers(delayed(_layout)(seed * 1000 + i, tile) for i in range(layouts))))
     rng = np.random.default_rng(seed)
     result = np.empty((sheets, LAYOUT, LAYOUT, len(CHANNELS)), np.float16)
@@ -276,7 +284,7 @@ class SheetTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * min(1.0, (self.iteration + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, self.iteration / self.steps))) + 2e-5
         fields, sheets, recipes = self._crops()
-        inside, gated = slice(self.generator.margin, -self.generator.margin), [FIELD_NAMES.index(name) for name in GATED]
+        inside, gated = slice(self.generator.margin, -self.generator.margin or None), [FIELD_NAMES.index(name) for name in GATED]
         # Bark, leaf and metal fill little of a sheet, and are what is looked at.
         weight = 1 + self.PIECES * fields[:, gated, inside, inside].amax(1, keepdim=True)
         error = ((sheet_views(self.generator.compose(recipes, fields)) - sheet_views(sheets)).abs() * weight).mean()
@@ -364,19 +372,34 @@ class SheetTrainer:
         self.iteration = int(state["iteration"])
 
 
+def check_beginning(model: ModelInfo) -> None:
+    """See to it that a verified sheet model's flow is one of the simulation's papers.
+
+    Raises:
+        WashiError: it isn't.
+    """
+    with torch.device("meta"):
+        own = PaperFlow(100, len(RECIPE), 1, QUANTILES).state_dict()
+    weights = load_file(model.folder / "generator.safetensors")
+    if not all(name in weights and weights[name].shape == own[name].shape for name in own if name.startswith(_FLOW)):
+        raise WashiError(f"the model {model.name} knows no papers as the simulation has them: begin with a sheet model that was made of it, or with none")
+
+
+_FLOW = ("velocity.", "projection")
+
+
 def _begin(generator: SheetGenerator, model: ModelInfo) -> bool:
     """Weights of another sheet model; where it lacks a field, that begins at nothing.
 
     Returns:
         Whether it composes as the generator does: of a network of another shape its flow alone is of use.
     """
+    check_beginning(model)
     weights, own = load_file(model.folder / "generator.safetensors"), generator.state_dict()
-    if not all(name in weights and weights[name].shape == own[name].shape for name in own if name.startswith(("velocity.", "projection"))):
-        raise WashiError(f"the model {model.name} knows no papers as the simulation has them: begin with a sheet model that was made of it, or with none")
     given, columns = list(model.options.get("fields", ())), generator.mix.in_features
     shape = {"features": generator.features, "layers": generator.layers, "gates": generator.gates, "pieces": generator.pieces}
     if any(model.options.get(name) != value for name, value in shape.items()):
-        generator.load_state_dict({name: value for name, value in weights.items() if name.startswith(("velocity.", "projection"))}, strict=False)
+        generator.load_state_dict({name: value for name, value in weights.items() if name.startswith(_FLOW)}, strict=False)
         return False
     for name, wide in (("mix.weight", columns), ("mix.bias", 1)):
         old, new = weights.pop(name).view(generator.features, -1, wide), torch.zeros(generator.features, len(generator.fields) + 1, wide)

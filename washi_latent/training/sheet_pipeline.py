@@ -22,7 +22,7 @@ from .loop import Schedule, Trainer, run
 from .pairs import channels
 from .photograph_pipeline import train_on_photographs
 from .pipeline import settle
-from .sheet import CHANNELS, FreeSheets, Pairs, SheetTrainer, draw_silver, make_pairs, random_sheet_kind, scans
+from .sheet import CHANNELS, FreeSheets, Pairs, SheetTrainer, check_beginning, draw_silver, make_pairs, random_sheet_kind, scans
 from .sheet_evaluation import evaluate_sheets, table
 from .washi import KINDS, fibre_tile, synthesize
 
@@ -69,6 +69,9 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
     """Train a sheet model on the simulation, or on photographs; the options are checked."""
     if options.images is not None:
         return train_on_photographs(options, say)
+    begin_with = None if options.begin_with is None else weights_of(options.begin_with)
+    if begin_with is not None:
+        check_beginning(begin_with)
     if options.threads:
         torch.set_num_threads(options.threads)
     work = make_folder(options.work or options.out)
@@ -76,9 +79,14 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
     say("drawing layouts and simulating sheets")
     tile = fibre_tile()
     every = SHEETS // 10
-    pairs = make_pairs(tile, sheets=SHEETS, seed=options.seed, progress=lambda n, of: say(f"simulated {n} of {of} sheets") if n % every == 0 else None)
-    begin_with = None if options.begin_with is None else weights_of(options.begin_with)
-    trainer = SheetTrainer(pairs, options.seed, steps=options.iterations, begin_with=begin_with, free=free_sheets(pairs, options.seed, say))
+
+    def progress(n: int, of: int) -> None:
+        if n % every == 0:
+            say(f"simulated {n} of {of} sheets")
+
+    pairs = make_pairs(tile, sheets=SHEETS, seed=options.seed, progress=progress, threads=options.threads)
+    free = free_sheets(pairs, options.seed, say, options.threads)
+    trainer = SheetTrainer(pairs, options.seed, steps=options.iterations, begin_with=begin_with, free=free)
 
     def draw(_: Trainer, path: Any) -> None:
         chosen = np.random.default_rng(3).choice(len(pairs.sheets), 12)
@@ -91,12 +99,12 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
     return export_sheet(trainer.finished(), tile, trainer.options, facts, options, say)
 
 
-def free_sheets(pairs: Pairs, seed: int, say: Say) -> FreeSheets:
+def free_sheets(pairs: Pairs, seed: int, say: Say, threads: int | None = None) -> FreeSheets:
     """Simulate whole sheets, and measure them."""
     say("simulating sheets that lay themselves")
     rng = np.random.default_rng([seed, 5])
     kinds = [random_sheet_kind(i, rng) for i in range(FREE)]
-    made = Parallel(n_jobs=cores())(delayed(_free)(kind, seed * 10_000 + i) for i, kind in enumerate(kinds))
+    made = Parallel(n_jobs=threads or cores())(delayed(_free)(kind, seed * 10_000 + i) for i, kind in enumerate(kinds))
     parameters = [draw_silver(p, rng) for _, p in made]
     return FreeSheets.measured(np.stack([sheet for sheet, _ in made]), parameters, pairs, seed=seed)
 
@@ -142,16 +150,16 @@ def export_sheet(
     write(None, {})
     model = load_model(options.out, threads=options.threads)
     say("drawing the card's pictures")
-    pictures = card_pictures(model)
+    pictures = card_pictures(model, options.threads)
     return write(evaluate_sheets(model, say=say), pictures) if options.evaluate else write(None, pictures)
 
 
-def card_pictures(model: Any) -> dict[str, bytes]:
+def card_pictures(model: Any, threads: int | None = None) -> dict[str, bytes]:
     """Unselected crops beside simulated ones, and a preview."""
     latents = np.stack([np.random.default_rng(seed).normal(size=model.latent_dim) for seed in range(32)])
     generated = scans(np.concatenate([model.generate(z, 256, seed=seed) for seed, z in enumerate(latents)]))
     rng = np.random.default_rng(5)
-    simulated = np.stack(Parallel(n_jobs=cores())(delayed(_scan)(random_sheet_kind(i, rng), 950_000 + i) for i in range(32)))
+    simulated = np.stack(Parallel(n_jobs=threads or cores())(delayed(_scan)(random_sheet_kind(i, rng), 950_000 + i) for i in range(32)))
     halves = [contact_sheet(part, columns=4, title=name, tile=192) for name, part in (("generated, seeds 0 to 31", generated), ("simulated", simulated))]
     preview = np.concatenate([np.concatenate(list(generated[i : i + 4, :192, :192]), 1) for i in (0, 4, 8)], 0)
     return {"crops.png": png_bytes(np.concatenate(halves, 1)), "preview.png": png_bytes(preview)}
