@@ -16,7 +16,7 @@ from washi_latent.cli import main as command
 from washi_latent.core import WashiError, load_model, write_png
 from washi_latent.core.images import rgb, write_json
 
-SEARCHES = (("first", 1, "0,0,3"), ("second", 1, "3,0,7"))
+SEARCHES = (("first", 1, "0,0,3"), ("second", 1, "3,0,0"))
 
 
 def main() -> int:
