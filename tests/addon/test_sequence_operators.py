@@ -6,8 +6,10 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -290,7 +292,7 @@ def test_a_sequence_that_is_given_up_leaves_the_next_pick_its_own_step(explored:
     assert pushed == []
     bpy.ops.washi.pick(index=2)
     assert pushed == ["Pick"], "the first pick's, before the second changes anything"
-    first, second = (job for job in waiting if job.kind == "write")
+    first, second = (job for job in waiting if job.kind.startswith("write "))
     first.ended()
     assert pushed == ["Pick"]
     second.ended()
@@ -302,7 +304,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Jobs that write, which a window would run in a thread: `land` runs one."""
     found: list[Any] = []
     run = jobs.run
-    monkeypatch.setattr(jobs, "run", lambda job, operator=None: found.append(job) or {"FINISHED"} if job.kind == "write" else run(job, operator))
+    monkeypatch.setattr(jobs, "run", lambda job, operator=None: found.append(job) or {"FINISHED"} if job.kind.startswith("write ") else run(job, operator))
     return found
 
 
@@ -454,6 +456,64 @@ def test_an_undo_of_something_else_leaves_a_picks_sequence_alone(explored: Any, 
     land(waiting[0])
     assert len(bpy.data.materials) == 3
     assert stands().current == 1
+
+
+def of_another_scene(explored: Any, material: str) -> Any:
+    """A window that shows a copy of the scene, whose sequence gets a name of its own."""
+    scene = bpy.context.scene.copy()
+    scene.washi.sequence.material = material
+    return scene
+
+
+def test_a_sequence_of_another_scene_waits_for_one_that_is_being_written(explored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    timers = SimpleNamespace(is_registered=lambda _: True, register=lambda _: None, unregister=lambda _: None)
+    both_ends(explored)
+    explored.sequence.count, explored.sequence.material = 1, "First"
+    second = of_another_scene(explored, "Second")
+    kept = jobs_module.Jobs()
+    drawn = strip.engine.draw_sequence
+    began, goes_on = threading.Event(), threading.Event()
+
+    def drawing(*given: Any) -> Any:
+        began.set()
+        assert goes_on.wait(60)
+        return drawn(*given)
+
+    monkeypatch.setattr(strip, "jobs", kept)
+    monkeypatch.setattr(strip.engine, "draw_sequence", drawing)
+    with monkeypatch.context() as window:
+        window.setattr(jobs_module, "bpy", SimpleNamespace(app=SimpleNamespace(background=False, timers=timers)))
+        strip.write(bpy.context)
+        assert began.wait(60)
+        with bpy.context.temp_override(scene=second):
+            strip.write(bpy.context)
+            strip.write(bpy.context)  # this replaces the scene's own alone
+        assert kept.current is not None
+        assert [kept.current.kind, *(job.kind for job in kept.waiting)] == [f"write {scene.session_uid}" for scene in (bpy.data.scenes[0], second)]
+        goes_on.set()
+        while kept.current is not None:
+            kept.current.wait(60)
+            kept.poll()
+    assert kept.error == ""
+    assert sorted(material.name for material in bpy.data.materials) == [f"{name} 0{number}" for name in ("First", "Second") for number in (1, 2, 3)]
+
+
+def test_picks_of_two_scenes_whose_sequences_are_drawn_are_undone_each_by_itself(explored: Any, waiting: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    pushed: list[str] = []
+    monkeypatch.setattr(session, "push", pushed.append)
+    explored.sequence.as_you_go, explored.sequence.count, explored.sequence.material = True, 1, "First"
+    second = of_another_scene(explored, "Second")
+    bpy.ops.washi.pick(index=3)
+    with bpy.context.temp_override(scene=second):
+        bpy.ops.washi.pick(index=4)
+    assert pushed == ["Pick"]
+    assert land(waiting[0]) is None
+    assert pushed == ["Pick", "Pick", "Write Sequence"], "the second pick was done before the first sequence was written"
+    second.washi.state = explored.state  # as undo does
+    strip._after_undo(None)
+    assert land(waiting[1]) is None
+    assert pushed == ["Pick", "Pick", "Write Sequence"]
+    assert {material.name[:5] for material in bpy.data.materials} == {"First"}
 
 
 def test_an_end_follows_the_picks(explored: Any) -> None:

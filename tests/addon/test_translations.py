@@ -100,6 +100,7 @@ BESIDE_THE_PANEL = {
         "writing OpenEXR needs a package that is not installed: pip install 'washi-latent[exr]', or choose PNG",
     },
     "models": {
+        "the model in {0} was replaced meanwhile, and what was measured is of the one before: measure it again",
         "latents are not numbers: give (N, {0}) of them",
         "there is no backend {0}: choose auto, onnx or torch",
         "a model can't be named {0}: use lower-case letters, digits, dots, dashes and underscores, 64 at most",
@@ -153,7 +154,6 @@ BESIDE_THE_PANEL = {
     },
     "atlas": {
         "an atlas of {0} textures was asked for: choose {1} to {2}",
-        "the model in {0} was replaced meanwhile, and what was measured is of the one before: measure it again",
     },
 }
 """The engine's sentences that the panel can't bring about: its properties have ranges, and it writes no OpenEXR, trains nothing, draws no

@@ -8,8 +8,12 @@ import hashlib
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE
 
 import numpy as np
 import pytest
@@ -17,7 +21,8 @@ from conftest import DIM, EDGE, description, sheet_network, small_network
 
 from washi_latent.core import ModelInfo, TextureModel, WashiError, find_bundles, list_models, load_model, models, verify, write_bundle
 from washi_latent.core.fields import FIELD_NAMES, GROUPS
-from washi_latent.core.models import SheetModel
+from washi_latent.core.interrupts import Terminable
+from washi_latent.core.models import SheetModel, amend_bundle
 from washi_latent.core.progress import Cancelled
 
 
@@ -229,6 +234,55 @@ def test_ctrl_c_while_a_bundle_is_replaced_leaves_a_whole_one(bundle: Path, monk
         write_bundle(bundle, description(title="new"), {"generator.onnx": small_network()})
     assert load_model(bundle).info.title == ("new" if (moves, after) == (2, True) else "A small model")
     assert [p.name for p in bundle.parent.iterdir()] == ["copy"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_bundle_is_replaced_comes_once_it_is_there(bundle: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    move = os.replace
+
+    def interrupted(*places: str | Path) -> None:
+        move(*places)
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with Terminable(), pytest.raises(KeyboardInterrupt):
+        write_bundle(bundle, description(title="new"), {"generator.onnx": small_network()})
+    assert load_model(bundle).info.title == "new"
+    assert [p.name for p in bundle.parent.iterdir()] == ["copy"]
+
+
+_AMEND = """
+import sys
+from washi_latent.core.models import amend_bundle
+folder, name = sys.argv[1:]
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(20):
+    amend_bundle(folder, {f"{name}{number}.txt": name.encode()})
+"""
+
+
+def test_two_processes_amend_one_bundle_one_after_another(bundle: Path) -> None:
+    own = dict(load_model(bundle).info.files)
+    processes = [subprocess.Popen([sys.executable, "-c", _AMEND, bundle, name], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) for name in ("a", "b")]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate()[1] for process in processes] == ["", ""]
+    assert set(verify(bundle).files) == {*own, *(f"{name}{number}.txt" for name in "ab" for number in range(20))}
+    assert [p.name for p in bundle.parent.iterdir()] == ["copy"]
+
+
+def test_what_was_made_of_a_bundle_is_not_written_into_another(bundle: Path) -> None:
+    before = load_model(bundle).info
+    write_bundle(bundle, description(), {"generator.onnx": small_network(scale=0.7)})
+    with pytest.raises(WashiError, match="replaced meanwhile"):
+        amend_bundle(bundle, {"notes.txt": b"x"}, before)
+    assert set(verify(bundle).files) == {"generator.onnx"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

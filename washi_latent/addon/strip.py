@@ -27,11 +27,12 @@ class _Picked:
     """A pick whose sequence is being written.
 
     Attributes:
-        scene: that of the search. node: index and latent of where it led.
+        scene: that of the search. kind: of the job that writes. node: index and latent of where it led.
         owed: its undo step waits for the sequence, to be one with it. undone: it was taken back, so that nothing is written.
     """
 
     scene: Reference
+    kind: str
     node: tuple[int, bytes]
     owed: bool = True
     undone: bool = False
@@ -45,7 +46,7 @@ class _Picked:
 
 
 _picked: list[_Picked] = []
-"""The pick whose sequence is being written; at most one."""
+"""The picks whose sequences are being written; at most one of a scene, and at most one, the last, whose undo step waits."""
 
 
 def asked(scene: bpy.types.Scene) -> engine.Asked | None:
@@ -154,8 +155,8 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
 
     scene = context.scene
     wanted, washi, threads = asked(scene), scene.washi, preferences.threads()
+    kind = f"write {scene.session_uid}"  # two windows may show two scenes: one waits for the other
     settle()
-    _picked.clear()
     problem = _problem(scene)
 
     def refuse(problem: str) -> set[str]:
@@ -189,6 +190,8 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     def done(drawn: engine.Drawn) -> None:
         if picked is not None and picked.undone:
             return
+        if picked is None or not picked.owed:
+            settle()  # a pick of another scene's, of which nothing is written yet
         made = finish(drawn, name, lengths)
         unused = [one for name in made.materials if (one := found(bpy.data.materials, name)) is not None and is_unused(one)]
         kept = keep_unused(unused) if unused else None
@@ -207,15 +210,20 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     def ended() -> None:
         drop_ahead()
         shutil.rmtree(temporary, ignore_errors=True)
-        if picked in _picked:
-            settle()
-            _picked.clear()
+        _let_go(picked)
 
     stands = session.place(scene)
-    picked = _Picked(reference(scene), (stands.current, stands.here)) if with_pick and stands is not None else None
-    if picked is not None:
-        _picked.append(picked)
-    return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, "write", ended, before), operator)
+    picked = _Picked(reference(scene), kind, (stands.current, stands.here)) if with_pick and stands is not None else None
+    _picked[:] = [*(one for one in _picked if one.kind != kind), *([picked] if picked is not None else ())]  # this takes the place of the scene's own
+    return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, kind, ended, before), operator)
+
+
+def _let_go(picked: _Picked | None) -> None:
+    """A pick's sequence was written, or will not be."""
+    if picked is not None and picked in _picked:
+        if picked.owed:
+            settle()
+        _picked.remove(picked)
 
 
 def _problem(scene: bpy.types.Scene) -> str:
@@ -235,9 +243,11 @@ def write_with_pick(context: bpy.types.Context) -> None:
 
 def settle() -> bool:
     """Push the undo step of a pick that waits for its sequence: that was written, or can't be waited for; whether there was one."""
-    if not _picked or not _picked[0].owed:
+    owing = [picked for picked in _picked if picked.owed]
+    if not owing:
         return False
-    _picked[0].owed = False
+    for picked in owing:
+        picked.owed = False
     session.push(MESSAGE("Pick"))
     return True
 
@@ -251,9 +261,9 @@ def _before_undo(_: object) -> None:
 @bpy.app.handlers.persistent
 def _after_undo(_: object) -> None:
     """The sequence of a pick that was taken back is not written."""
-    if _picked and not _picked[0].stands():
-        _picked[0].undone = True
-        jobs.drop("write")
+    for picked in [picked for picked in _picked if not picked.stands()]:
+        picked.undone = True
+        jobs.drop(picked.kind)
 
 
 def _finisher(objects: list[Reference], washi: Any, paper: Any) -> tuple[Callable[[engine.Drawn, str, Any], Any], Any]:

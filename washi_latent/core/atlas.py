@@ -10,6 +10,7 @@ import io
 import os
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import WashiError
-from .models import ModelInfo, amend_bundle, check_amendable, generators, load_model, read_file, read_info, verify
+from .models import ModelInfo, amend_bundle, check_amendable, load_model, read_file, verify, writing
 from .preference import FeatureSpace, features_of
 from .progress import Progress, ignore
 from .texture_features import GROUPS
@@ -126,10 +127,9 @@ def write_atlas(folder: str | os.PathLike[str], count: int = ATLAS_TEXTURES, pro
     """
     if not _FEWEST <= count <= _MOST:
         raise WashiError(f"an atlas of {count} textures was asked for: choose {_FEWEST} to {_MOST}")
-    info = verify(folder)
-    check_amendable(info)
-    model = load_model(info.folder, threads=threads)
+    with writing(Path(folder)):
+        info = verify(folder)
+        check_amendable(info)
+        model = load_model(info.folder, threads=threads)
     features = features_of(model, atlas_latents(count, info.latent_dim), 0, progress)
-    if generators(read_info(info.folder)) != generators(info):
-        raise WashiError(f"the model in {info.folder} was replaced meanwhile, and what was measured is of the one before: measure it again")
-    return amend_bundle(info.folder, {ATLAS_FILE: atlas_bytes(features, info.latent_dim)})
+    return amend_bundle(info.folder, {ATLAS_FILE: atlas_bytes(features, info.latent_dim)}, info)

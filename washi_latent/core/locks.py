@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Generator
@@ -30,6 +31,41 @@ def try_locked(path: Path) -> Generator[bool, None, None]:
     """Hold a lock file if surely nobody has it; gives whether."""
     with _open(path) as file:
         yield _try(file) is True
+
+
+@contextlib.contextmanager
+def briefly_locked(path: Path) -> Generator[None, None, None]:
+    """As `locked`, with a file that nobody finds any more once it is let go of.
+
+    Raises:
+        WashiError: the file can't be written.
+    """
+    while True:
+        with _open(path) as file:
+            while _try(file) is False:
+                time.sleep(0.005)
+            if not _is_at(file, path):  # whoever had it has removed it
+                continue
+            try:
+                yield
+            finally:
+                if sys.platform != "win32":  # another may lock it as soon as it is let go of
+                    _remove(path)
+        if sys.platform == "win32":  # nothing that is open is removed there, by whomever
+            _remove(path)
+        return
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except OSError:
+        return False
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _open(path: Path) -> IO[bytes]:

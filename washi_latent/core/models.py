@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -31,6 +31,8 @@ from PIL import Image, UnidentifiedImageError
 from .errors import WashiError
 from .fields import FIELD_NAMES, GROUPS, SMALLEST_SHEET, draw_fields
 from .images import cannot_write, check_folder
+from .interrupts import Held
+from .locks import briefly_locked
 from .progress import Progress, ignore, part
 from .ranges import check_seed
 
@@ -700,10 +702,41 @@ def write_bundle(folder: str | os.PathLike[str], description: Mapping[str, Any],
     """
     target = Path(folder)
     check_replaceable(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    with writing(target):
+        return _write(target, description, files)
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Generator[None, None, None]:
+    """While a bundle is read for a change, or written: others that would write it wait.
+
+    Raises:
+        WashiError: a place that can't be written.
+    """
+    there = folder.resolve()
+    if not there.parent.is_dir():  # no bundle is here
+        yield
+        return
+    check_folder(there.parent)
+    with briefly_locked(there.with_name(f".{there.name}.lock")):
+        yield
+
+
+def _write(target: Path, description: Mapping[str, Any], files: Mapping[str, bytes]) -> ModelInfo:
+    """As `write_bundle`, for one that holds the lock; Ctrl-C waits."""
+    with Held():
+        return _write_whole(target, description, files)
+
+
+def _write_whole(target: Path, description: Mapping[str, Any], files: Mapping[str, bytes]) -> ModelInfo:
+    check_replaceable(target)
     listed = {name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} for name, content in files.items()}
     value = {"schema_version": SCHEMA_VERSION, "name": target.name, **description, "files": listed}
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
         raise cannot_write(target, error) from error
@@ -721,19 +754,31 @@ def write_bundle(folder: str | os.PathLike[str], description: Mapping[str, Any],
     return read_info(target)
 
 
-def amend_bundle(folder: str | os.PathLike[str], files: Mapping[str, bytes]) -> ModelInfo:
+def amend_bundle(folder: str | os.PathLike[str], files: Mapping[str, bytes], of: ModelInfo | None = None) -> ModelInfo:
     """Add files to a bundle or replace some; everything else stays, its name too, and every checksum is checked before.
 
+    Whoever amends or writes it at the same time, in another process too, does so before or after.
+
+    Args:
+        folder: of the bundle. files: content by file name. of: the bundle that the files were made of; None: whichever is there.
+
     Raises:
-        WashiError: a damaged bundle, a place that can't be written.
+        WashiError: a damaged bundle, a place that can't be written, a bundle that was replaced meanwhile.
     """
+    with writing(Path(folder)):
+        return _amend(folder, files, of)
+
+
+def _amend(folder: str | os.PathLike[str], files: Mapping[str, bytes], of: ModelInfo | None) -> ModelInfo:
     info = read_info(folder)
+    if of is not None and generators(info) != generators(of):
+        raise WashiError(f"the model in {info.folder} was replaced meanwhile, and what was measured is of the one before: measure it again")
     content = {name: read_file(info, name) for name in info.files}
     if CARD not in content and (card := _unlisted_card(info.folder)):
         content[CARD] = card
     value: dict[str, Any] = json.loads((info.folder / DESCRIPTION).read_text(encoding="utf-8"))
     description = {name: part for name, part in value.items() if name not in ("schema_version", "files")}
-    return write_bundle(_itself(info.folder), description, {**content, **files})
+    return _write(_itself(info.folder), description, {**content, **files})
 
 
 def check_amendable(info: ModelInfo) -> None:
@@ -795,12 +840,13 @@ def install_bundle(source: str | os.PathLike[str], into: str | os.PathLike[str],
         info = verify(temporary, part(progress, 0.5, 1))
         os.chmod(temporary, 0o755)  # noqa: S103 - mkdtemp gives 0700; a model is for everyone on the machine
         check_replaceable(target / info.name)
-        _replace_folder(temporary, target / info.name)
+        with writing(target / info.name), Held():
+            _replace_folder(temporary, target / info.name)
+            return read_info(target / info.name)
     except OSError as error:
         raise cannot_write(target, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return read_info(target / info.name)
 
 
 def _take_from_zip(path: Path, temporary: Path, progress: Progress) -> None:

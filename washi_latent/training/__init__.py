@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.atlas import write_atlas
 from ..core.errors import WashiError
+from ..core.interrupts import Terminable
 from ..core.models import check_name, check_replaceable, locate, verify
 from ..core.ranges import check_seed, check_threads
 
@@ -112,7 +113,9 @@ def weights_of(name_or_path: str) -> ModelInfo:
 
 
 def train(options: TrainOptions | None = None, *, say: Callable[[str], None] | None = None, **changes: Any) -> ModelInfo:
-    """Train a model and write its bundle; Ctrl-C ends training early and keeps what was reached.
+    """Train a model and write its bundle; Ctrl-C, or a scheduler's SIGTERM, ends training early and keeps what was reached.
+
+    A second one ends what comes after the steps, too, with `KeyboardInterrupt`: the model is written before that, not evaluated.
 
     Args:
         options: or None, with `changes` alone.
@@ -136,8 +139,9 @@ def train(options: TrainOptions | None = None, *, say: Callable[[str], None] | N
         raise WashiError(f"training needs {error.name}, which is not installed: pip install 'washi-latent[train]'") from error
     train_kind = train_sheet if chosen.kind == "sheet" else train_dcgan
     tell = say or (lambda line: print(line, file=sys.stderr))
-    info = train_kind(chosen, tell)
-    if not chosen.evaluate:
-        return info
-    tell("measuring its textures, for searches")
-    return write_atlas(info.folder, threads=chosen.threads)
+    with Terminable():
+        info = train_kind(chosen, tell)
+        if not chosen.evaluate:
+            return info
+        tell("measuring its textures, for searches")
+        return write_atlas(info.folder, threads=chosen.threads)

@@ -14,6 +14,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from torch import nn
 
 from ..core.errors import WashiError
 from ..core.kinds import KINDS_FILE, Kind, kinds_bytes
-from ..core.models import ModelInfo, amend_bundle, locate, read_file, torch_generator, verify
+from ..core.models import ModelInfo, amend_bundle, locate, read_file, torch_generator, verify, writing
 from ..core.preference import most_useful
 from ..core.sheet_network import PaperFlow
 from .sheet import RECIPE, draw_paper, random_sheet_kind, recipe_vector
@@ -129,15 +130,16 @@ def write_kinds(folder: str | os.PathLike[str]) -> tuple[ModelInfo, str]:
     Raises:
         WashiError: a model that did not learn from this version's simulation, a damaged one, a place that can't be written.
     """
-    info = verify(folder)
-    if "generator.safetensors" not in info.files:
-        raise WashiError(f"the model {info.name} has no generator.safetensors, which its kinds are found with: export it again")
-    flow = flow_of(torch_generator(info, read_file(info, "generator.safetensors")))
+    with writing(Path(folder)):
+        info = verify(folder)
+        if "generator.safetensors" not in info.files:
+            raise WashiError(f"the model {info.name} has no generator.safetensors, which its kinds are found with: export it again")
+        flow = flow_of(torch_generator(info, read_file(info, "generator.safetensors")))
     if flow is None or info.training.get("data", {}).get("source") != "simulation":
         raise WashiError(f"the model {info.name} makes no recipes of this version's simulation, so it has no kinds to find: train one with --synthetic")
     teller = KindTeller(*simulated_recipes(KNOWN))
     kinds = find_kinds(flow, teller)
-    return amend_bundle(info.folder, {KINDS_FILE: kinds_bytes(kinds)}), _table(kinds, teller)
+    return amend_bundle(info.folder, {KINDS_FILE: kinds_bytes(kinds)}, info), _table(kinds, teller)
 
 
 def _table(kinds: Sequence[Kind], teller: KindTeller) -> str:

@@ -10,12 +10,10 @@ import errno
 import json
 import math
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +26,7 @@ from safetensors.torch import save_file
 
 from ..core.errors import WashiError
 from ..core.images import cannot_write, make_folder
+from ..core.interrupts import Held
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -76,8 +75,11 @@ def run(
     schedule: Schedule,
     draw: Callable[[Trainer, Path], None],
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+    then: str = "",
 ) -> str:
     """Train until the schedule ends or Ctrl-C; what was reached is in the trainer and in the last checkpoint.
+
+    A second Ctrl-C, once it was said that the first was heard, is the caller's: it comes when this ends.
 
     Args:
         trainer: what is trained; restored from the folder's checkpoint where there is one.
@@ -85,6 +87,7 @@ def run(
         schedule: limits.
         draw: writes a picture of samples to a path.
         say: takes one line of progress.
+        then: what comes next, for the line that says how it ended.
 
     Returns:
         "finished" or "stopped".
@@ -97,8 +100,8 @@ def run(
         _go_on(trainer, checkpoint)
         say(f"going on from step {trainer.iteration}")
     clock = _Clock(trainer.iteration, schedule)
-    with _stop_on_interrupt() as stopped, _Log(folder / "log.jsonl") as log:
-        while not clock.over(trainer.iteration) and not stopped.is_set():
+    with Held() as asked, _Log(folder / "log.jsonl") as log:
+        while not clock.over(trainer.iteration) and not asked.heard:
             losses = trainer.step()
             if not all(math.isfinite(value) for value in losses.values()):
                 raise _lost(trainer, checkpoint)
@@ -109,10 +112,18 @@ def run(
                 _save(trainer, checkpoint)
             if clock.due("draw", schedule.picture_every):
                 draw(trainer, folder / f"samples-{trainer.iteration:06d}.png")
-        interrupted = stopped.is_set()
-    _save(trainer, checkpoint)
-    draw(trainer, folder / f"samples-{trainer.iteration:06d}.png")
+        _save(trainer, checkpoint)
+        interrupted = asked.heard
+        asked.answer()  # those that came before it is said are one
+        kept = f"the training was stopped at step {trainer.iteration}; what it has learned is kept in {checkpoint}, and the same command goes on from there"
+        say("; ".join(filter(None, (kept if interrupted else f"finished at step {trainer.iteration}", then))))
+        draw(trainer, folder / f"samples-{trainer.iteration:06d}.png")
     return "stopped" if interrupted else "finished"
+
+
+def what_follows(out: Path, evaluate: bool) -> str:
+    """What comes after the steps, for `run` to say."""
+    return f"now writing {out}" + (", then evaluating it and measuring its textures, which takes minutes: Ctrl-C ends that without loss" if evaluate else "")
 
 
 def _go_on(trainer: Trainer, checkpoint: Path) -> None:
@@ -195,22 +206,6 @@ class _Clock:
         if self.schedule.minutes is not None:
             seconds = min(seconds, self.schedule.minutes * 60 - self.elapsed())
         return f"{max(0, seconds) / 60:.0f} min" if seconds >= 90 else f"{max(0, seconds):.0f} s"
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C, and a scheduler's SIGTERM, ask for the end of the current step."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-    names = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(name, lambda *_: event.set()) for name in names]
-    try:
-        yield event
-    finally:
-        for name, handler in zip(names, before, strict=True):
-            signal.signal(name, handler)
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:

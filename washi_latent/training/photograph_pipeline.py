@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from ..core.errors import WashiError
 from ..core.fields import MILLIMETRES_PER_PIXEL
 from ..core.images import make_folder
+from ..core.interrupts import Held
 from ..core.models import ModelInfo, TextureModel, load_model
 from . import TrainOptions, weights_of
 from .card import card_pictures, write_card
 from .data import SHEET_PATCH, Patches
 from .evaluation import evaluate
 from .export import export_bundle, sheet_inputs, tile_bytes
-from .loop import Schedule, run
+from .loop import Schedule, run, what_follows
 from .pipeline import data_facts, draw_samples, make_patches, settle
 from .sheet_photographs import PhotographTrainer
 from .washi import fibre_tile
@@ -42,9 +43,9 @@ def train_on_photographs(options: TrainOptions, say: Say) -> ModelInfo:
     tile = fibre_tile()
     trainer = PhotographTrainer(patches, tile, options.seed, _start(options, say))
     schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
-    ended = run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say)
-    say(f"{ended} at step {trainer.iteration}, writing {options.out}")
-    return _export(trainer.finished(), tile, trainer, patches, options, say)
+    with Held() as until_written:
+        run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say, what_follows(options.out, options.evaluate))
+        return _export(trainer.finished(), tile, trainer, patches, options, say, until_written.let_go)
 
 
 def _start(options: TrainOptions, say: Say) -> dict[str, Tensor]:
@@ -58,8 +59,10 @@ def _start(options: TrainOptions, say: Say) -> dict[str, Tensor]:
         return {}
 
 
-def _export(module: nn.Module, tile: NDArray[np.uint8], trainer: PhotographTrainer, patches: Patches, options: TrainOptions, say: Say) -> ModelInfo:
-    """Write the bundle, then once more with its pictures and figures: the written model is what is shown and evaluated."""
+def _export(
+    module: nn.Module, tile: NDArray[np.uint8], trainer: PhotographTrainer, patches: Patches, options: TrainOptions, say: Say, written: Callable[[], None]
+) -> ModelInfo:
+    """Write the bundle, and tell it, then once more with its pictures and figures: the written model is what is shown and evaluated."""
     description = _description(trainer, patches, options)
     files = {"fibres.png": tile_bytes(tile)}
 
@@ -69,6 +72,7 @@ def _export(module: nn.Module, tile: NDArray[np.uint8], trainer: PhotographTrain
         return export_bundle(module, options.out, {**description, "evaluation": figures or {}}, everything, sheet_inputs(trainer.options))
 
     write(None, {})
+    written()
     model = load_model(options.out, threads=options.threads)
     say("drawing the card's pictures")
     pictures = card_pictures(_unselected(model, 48), patches)

@@ -15,6 +15,7 @@ from torch import nn
 
 from ..core.errors import WashiError
 from ..core.images import cannot_write, contact_sheet, make_folder, write_json, write_png
+from ..core.interrupts import Held
 from ..core.models import ModelInfo, load_model
 from . import TrainOptions
 from .card import card_pictures, write_card
@@ -23,7 +24,7 @@ from .dcgan import DCGANTrainer, Lessons
 from .evaluation import evaluate
 from .export import export_bundle
 from .kinds import kinds_files
-from .loop import CHECKPOINT, Schedule, Trainer, run
+from .loop import CHECKPOINT, Schedule, Trainer, run, what_follows
 
 Say = Callable[[str], None]
 SETTINGS = "settings.json"
@@ -38,9 +39,9 @@ def train_dcgan(options: TrainOptions, say: Say) -> ModelInfo:
     patches = make_patches(options, work, say)
     trainer = DCGANTrainer(patches, options.seed, lessons=_lessons(options, say))
     schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
-    ended = run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say)
-    say(f"{ended} at step {trainer.iteration}, writing {options.out}")
-    return export_dcgan(trainer.finished(), trainer, patches, options, say)
+    with Held() as until_written:
+        run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say, what_follows(options.out, options.evaluate))
+        return export_dcgan(trainer.finished(), trainer, patches, options, say, until_written.let_go)
 
 
 def _lessons(options: TrainOptions, say: Say) -> Lessons | None:
@@ -135,8 +136,10 @@ def draw_samples(trainer: Trainer, patches: Patches, path: Path) -> None:
     write_png(path, np.concatenate([contact_sheet(part, columns=5, title=title, tile=128) for title, part in parts.items()], 1))
 
 
-def export_dcgan(module: nn.Module, trainer: DCGANTrainer, patches: Patches, options: TrainOptions, say: Say) -> ModelInfo:
-    """Write the bundle; with figures, once more: the written model is what is evaluated."""
+def export_dcgan(
+    module: nn.Module, trainer: DCGANTrainer, patches: Patches, options: TrainOptions, say: Say, written: Callable[[], None] = lambda: None
+) -> ModelInfo:
+    """Write the bundle, and tell it; with figures, once more: the written model is what is evaluated."""
     description = _description(trainer, patches, options)
     with torch.no_grad():
         latents = torch.randn(48, 100, generator=torch.Generator().manual_seed(11))
@@ -148,6 +151,7 @@ def export_dcgan(module: nn.Module, trainer: DCGANTrainer, patches: Patches, opt
         return export_bundle(module, options.out, {**description, "evaluation": figures or {}}, {"README.md": text.encode(), **kinds, **pictures})
 
     info = write(None)
+    written()
     return write(evaluate(load_model(options.out, threads=options.threads), patches, say=say)) if options.evaluate else info
 
 

@@ -12,13 +12,14 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from ..core.images import contact_sheet, make_folder, write_png
+from ..core.interrupts import Held
 from ..core.models import ModelInfo, load_model
 from ..core.threads import cores
 from . import TrainOptions, weights_of
 from .card import png_bytes
 from .export import export_bundle, sheet_inputs, tile_bytes
 from .kinds import kinds_files
-from .loop import Schedule, Trainer, run
+from .loop import Schedule, Trainer, run, what_follows
 from .pairs import channels
 from .photograph_pipeline import train_on_photographs
 from .pipeline import settle
@@ -94,9 +95,11 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
         write_png(path, np.concatenate([contact_sheet(p, columns=6, title=name, tile=192) for name, p in parts.items()], 0))
 
     began = time.monotonic()
-    run(trainer, work, Schedule(options.iterations, options.minutes, options.save_every, options.picture_every), draw, say)
-    facts = _facts(trainer, time.monotonic() - began, options, begin_with)
-    return export_sheet(trainer.finished(), tile, trainer.options, facts, options, say)
+    schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
+    with Held() as until_written:
+        run(trainer, work, schedule, draw, say, what_follows(options.out, options.evaluate))
+        facts = _facts(trainer, time.monotonic() - began, options, begin_with)
+        return export_sheet(trainer.finished(), tile, trainer.options, facts, options, say, until_written.let_go)
 
 
 def free_sheets(pairs: Pairs, seed: int, say: Say, threads: int | None = None) -> FreeSheets:
@@ -126,32 +129,38 @@ def _facts(trainer: SheetTrainer, seconds: float, options: TrainOptions, begin_w
 
 
 def export_sheet(
-    module: torch.nn.Module, tile: NDArray[np.uint8], network: dict[str, Any], facts: dict[str, Any], options: TrainOptions, say: Say
+    module: torch.nn.Module,
+    tile: NDArray[np.uint8],
+    network: dict[str, Any],
+    facts: dict[str, Any],
+    options: TrainOptions,
+    say: Say,
+    written: Callable[[], None] = lambda: None,
 ) -> ModelInfo:
-    """Write the bundle; with figures, once more: the written model is what is evaluated."""
+    """Write the bundle, and tell it; then once more with kinds, pictures and figures: the written model is what is evaluated."""
     description = {
         "title": options.title or "Washi sheets, seamless", "license": options.license or "CC0-1.0", "architecture": "sheet", "options": network,
         "latent": {"dim": 100, "prior": "normal"}, "channels": list(CHANNELS), "size": "any", "size_multiple": 8, "tileable": True,
         "millimetres_per_pixel": 0.1, "training": facts,
     }  # fmt: skip
 
-    say("telling its kinds")
-    kinds = kinds_files(module)
-
-    def write(figures: dict[str, Any] | None, pictures: dict[str, bytes]) -> ModelInfo:
+    def write(figures: dict[str, Any] | None, further: dict[str, bytes]) -> ModelInfo:
         card = _CARD.format(
             title=description["title"], license=description["license"], recipe=network["recipe"], fields=len(network["fields"]),
             evaluated=_evaluated(figures, options.out.name), training="\n".join(f"- {k.replace('_', ' ')}: {v}" for k, v in facts.items() if k not in ("command", "data")),
             command=facts["command"],
         )  # fmt: skip
-        files = {"fibres.png": tile_bytes(tile), "README.md": card.encode(), **kinds, **pictures}
+        files = {"fibres.png": tile_bytes(tile), "README.md": card.encode(), **further}
         return export_bundle(module, options.out, {**description, "evaluation": figures or {}}, files, sheet_inputs(network))
 
     write(None, {})
+    written()
+    say("telling its kinds")
+    kinds = kinds_files(module)
     model = load_model(options.out, threads=options.threads)
     say("drawing the card's pictures")
-    pictures = card_pictures(model, options.threads)
-    return write(evaluate_sheets(model, say=say), pictures) if options.evaluate else write(None, pictures)
+    further = {**kinds, **card_pictures(model, options.threads)}
+    return write(evaluate_sheets(model, say=say) if options.evaluate else None, further)
 
 
 def card_pictures(model: Any, threads: int | None = None) -> dict[str, bytes]:
