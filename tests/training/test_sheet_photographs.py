@@ -139,12 +139,12 @@ def test_a_trained_model_of_more_channels_is_a_start(photographs: Path, tile: ND
     plain = trainer_of(photographs, tile)
     weights = {name: torch.full_like(value, 0.25) for name, value in plain.generator.state_dict().items()}
     weights["out.weight"] = torch.arange(5.0)[:, None, None, None].expand(5, *plain.generator.out.weight.shape[1:])
-    fewer = plain.generator.fields - 1
+    fewer = len(plain.generator.fields) - 1
     weights["mix.weight"] = torch.full((TINY.features * (fewer + 1), 192), 0.5)  # a model without the last field
     weights["of another version"] = torch.zeros(3)
     begun = trainer_of(photographs, tile, start=weights).generator
     np.testing.assert_array_equal(begun.out.weight[:, 0, 0, 0].detach(), [0, 1, 2])
-    np.testing.assert_array_equal(begun.join.bias.detach(), 0.25)
+    np.testing.assert_array_equal(begun.convolutions[0].bias.detach(), 0.25)
     mix = begun.mix.weight.view(TINY.features, fewer + 2, 192)
     assert (mix[:, :fewer] == 0.5).all()
     assert (mix[:, fewer] == 0).all()
