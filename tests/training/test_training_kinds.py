@@ -14,7 +14,7 @@ pytest.importorskip("onnx")
 from washi_latent.core import WashiError, read_kinds, write_bundle
 from washi_latent.core.fields import FIELD_NAMES
 from washi_latent.core.kinds import KINDS_FILE
-from washi_latent.core.sheet_network import PaperFlow, SheetGenerator
+from washi_latent.core.sheet_network import PaperFlow, build
 from washi_latent.training import TrainOptions, sheet_pipeline
 from washi_latent.training import kinds as module
 from washi_latent.training.export import weights_bytes
@@ -76,10 +76,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bundle(folder: Path, source: str = "simulation", recipe: int = len(RECIPE), **files: bytes) -> Path:
-    options = {"features": 8, "fields": list(FIELD_NAMES), "gates": [], "margin": 3, "recipe": recipe, "steps": 1}
+    options = {"features": 8, "fields": list(FIELD_NAMES), "layers": ["c3"], "margin": 1, "recipe": recipe, "steps": 1}
     facts = {"title": "One", "license": "CC0-1.0", "architecture": "sheet", "options": options, "latent": {"dim": 100, "prior": "normal"}}
     shape = {"channels": ["red"], "size": "any", "size_multiple": 8, "tileable": True, "training": {"data": {"source": source}}}
-    weights = weights_bytes(SheetGenerator(100, len(FIELD_NAMES), recipe, 8, 1, 1))
+    weights = weights_bytes(build({**options, "latent_dim": 100, "channels": 1}))
     return write_bundle(folder, {**facts, **shape}, files or {"generator.safetensors": weights}).folder
 
 
@@ -99,11 +99,11 @@ def test_the_command_writes_kinds_into_a_bundle(tmp_path: Path, small: None, cap
 
 
 def test_an_exported_sheet_model_has_its_kinds(tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet_pipeline, "card_pictures", lambda _: {})
-    network = {"features": 8, "fields": list(FIELD_NAMES), "gates": [], "margin": 3, "recipe": len(RECIPE), "steps": 1}
+    monkeypatch.setattr(sheet_pipeline, "card_pictures", lambda *_: {})
+    network = {"features": 8, "fields": list(FIELD_NAMES), "layers": ["c3"], "margin": 1, "recipe": len(RECIPE), "steps": 1}
     tile = np.random.default_rng(0).integers(0, 256, (4, 64, 64), np.uint8)
     options = TrainOptions(out=tmp_path / "one", synthetic=True, kind="sheet", evaluate=False)
-    generator = SheetGenerator(100, len(FIELD_NAMES), len(RECIPE), 8, 5, 1).eval()
+    generator = build({**network, "latent_dim": 100, "channels": 5}).eval()
     info = sheet_pipeline.export_sheet(generator, tile, network, {"command": "none"}, options, lambda _: None)
     assert read_kinds(info)
 
