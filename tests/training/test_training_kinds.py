@@ -19,7 +19,7 @@ from washi_latent.training import TrainOptions, sheet_pipeline
 from washi_latent.training import kinds as module
 from washi_latent.training.export import weights_bytes
 from washi_latent.training.kinds import KindTeller, find_kinds, flow_of, main, simulated_recipes, write_kinds
-from washi_latent.training.sheet import RECIPE
+from washi_latent.training.sheet import LAYERS, RECIPE
 
 
 def still_flow(latent_dim: int = 4, recipe: int = 2) -> PaperFlow:
@@ -76,10 +76,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bundle(folder: Path, source: str = "simulation", recipe: int = len(RECIPE), **files: bytes) -> Path:
-    options = {"features": 8, "fields": list(FIELD_NAMES), "gates": [], "margin": 3, "recipe": recipe, "steps": 1}
+    options = {"features": 8, "fields": list(FIELD_NAMES), "gates": [], "layers": list(LAYERS), "margin": 6, "recipe": recipe, "steps": 1}
     facts = {"title": "One", "license": "CC0-1.0", "architecture": "sheet", "options": options, "latent": {"dim": 100, "prior": "normal"}}
     shape = {"channels": ["red"], "size": "any", "size_multiple": 8, "tileable": True, "training": {"data": {"source": source}}}
-    weights = weights_bytes(SheetGenerator(100, len(FIELD_NAMES), recipe, 8, 1, 1))
+    weights = weights_bytes(SheetGenerator(100, FIELD_NAMES, recipe, LAYERS, 8, 1, 1))
     return write_bundle(folder, {**facts, **shape}, files or {"generator.safetensors": weights}).folder
 
 
@@ -99,11 +99,11 @@ def test_the_command_writes_kinds_into_a_bundle(tmp_path: Path, small: None, cap
 
 
 def test_an_exported_sheet_model_has_its_kinds(tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet_pipeline, "card_pictures", lambda _: {})
-    network = {"features": 8, "fields": list(FIELD_NAMES), "gates": [], "margin": 3, "recipe": len(RECIPE), "steps": 1}
+    monkeypatch.setattr(sheet_pipeline, "card_pictures", lambda *_: {})
+    network = {"features": 8, "fields": list(FIELD_NAMES), "gates": [], "layers": list(LAYERS), "margin": 6, "recipe": len(RECIPE), "steps": 1}
     tile = np.random.default_rng(0).integers(0, 256, (4, 64, 64), np.uint8)
     options = TrainOptions(out=tmp_path / "one", synthetic=True, kind="sheet", evaluate=False)
-    generator = SheetGenerator(100, len(FIELD_NAMES), len(RECIPE), 8, 5, 1).eval()
+    generator = SheetGenerator(100, FIELD_NAMES, len(RECIPE), LAYERS, 8, 5, 1).eval()
     info = sheet_pipeline.export_sheet(generator, tile, network, {"command": "none"}, options, lambda _: None)
     assert read_kinds(info)
 
