@@ -69,13 +69,17 @@ def test_training_asks_for_the_mean_statistics_of_a_recipe() -> None:
     with torch.no_grad():
         own = [trainer.make(torch.from_numpy(((recipe_vector(p) - pairs.mean) / pairs.deviation).astype(np.float32))[None])[0] for p in parameters]
     trainer.average.load_state_dict(trainer.generator.state_dict())
-    likeness: list[float] = []
-    for shift in (0.0, 1.0):
-        free = FreeSheets.measured(np.stack(own), parameters, pairs)
+    free = FreeSheets.measured(np.stack(own), parameters, pairs)
+
+    def likeness(shift: float) -> float:
+        """Of the same random layouts and recipes each time: their own chance differences are as large as what is looked for."""
         trainer.free = FreeSheets(free.statistics + np.float32(shift) * free.spread, free.recipes)
+        trainer.numbers = np.random.default_rng(2)
         with torch.no_grad():
-            likeness.append(float(np.mean([float(trainer._likeness()) for _ in range(4)])))
-    assert likeness[1] > likeness[0] + 0.3
+            return float(np.mean([float(trainer._likeness()) for _ in range(4)]))
+
+    # (x - s)(y - s) and (x + s)(y + s) are s^2 more than xy, in the mean; what is far off counts as less.
+    assert (likeness(1) + likeness(-1)) / 2 - likeness(0) == pytest.approx(1, abs=0.3)
 
 
 def test_distances_are_means_over_draws() -> None:
