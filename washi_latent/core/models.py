@@ -259,7 +259,7 @@ class SheetModel(TextureModel):
 
     def _working_memory(self, height: int, width: int) -> int:
         large = height * width > self._LARGE
-        return height * width * (len(FIELD_NAMES) * (4 if large else 8) + 60)
+        return height * width * (len(FIELD_NAMES) * (2 if large else 4) + 60)
 
 
 def check_latents(latents: ArrayLike, dim: int) -> Array:
