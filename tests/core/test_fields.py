@@ -146,3 +146,12 @@ def test_a_crease_is_averaged_over_a_pixel() -> None:
     gaps = np.array([0.0, 0.05, 0.19, 0.21, 0.6], np.float32)
     wanted = [quad(lambda u: np.exp(-abs(u) / 0.16), gap - 0.2, gap + 0.2, points=[0])[0] / 0.4 for gap in gaps]
     np.testing.assert_allclose(_ridge(gaps, 0.16), wanted, rtol=1e-4)
+
+
+def test_no_piece_lies_on_one_of_another_kind() -> None:
+    """What shows the one must not show a scrap of the other: only rims may meet."""
+    fields = dict(zip(FIELD_NAMES, draw_fields(512, 512, SEED, TILE), strict=True))
+    bark = np.maximum.reduce([fields["slivers"], fields["specks_few"], fields["specks_many"]])
+    for one, other in ((bark, fields["leaves"]), (fields["slivers"], fields["specks_many"]), (fields["flakes"], fields["dust"])):
+        assert min((one > 0.4).mean(), (other > 0.4).mean()) > 5e-4
+        assert ((one > 0.4) & (other > 0.4)).sum() <= 2

@@ -223,16 +223,20 @@ class _Drawing:
     def bark_and_leaf(self) -> list[Array]:
         """Slivers, few specks, many specks, leaves, the rank and the tone of each."""
         rank, tone = (np.zeros(self.shape, np.float32) for _ in range(2))
+        leaf = self.pieces("leaves", LEAVES_PER_CM2, leaves, rank, tone)
         return [
             self.pieces("slivers", SLIVERS_PER_CM2, bark_slivers, rank, tone),
             *(self.pieces(f"specks {i}", per_cm2, partial(specks, radius=0.11), rank, tone) for i, per_cm2 in enumerate(SPECKS_PER_CM2)),
-            self.pieces("leaves", LEAVES_PER_CM2, leaves, rank, tone),
+            leaf,
             rank,
             tone,
         ]
 
     def pieces(self, name: str, per_cm2: float, shape: Shape, kept: Array, kept_tone: Array | None = None) -> Array:
-        """Cover of filled shapes; their ranks and, where they have any, tones are kept. What has a tone has a soft rim."""
+        """Cover of filled shapes; their ranks and, where they have any, tones are kept. What has a tone has a soft rim.
+
+        A shape that would lie on one of another kind is left out: it would show that one's rank there, and so a scrap of it on paper that has none.
+        """
         rng = self.rng(name)
         cover, rank = (np.zeros(self.shape, np.float32) for _ in range(2))
         count = rng.poisson(per_cm2 * self.area_mm2 / 100)
@@ -243,9 +247,11 @@ class _Drawing:
         if kept_tone is not None:
             tone = np.zeros(self.shape, np.float32)
             marks.append((tone, rng.random(count)))
-        stamp(cover, outlines, dense, marks, kept_tone is not None, self.ask)
+        corners = np.floor(outlines).astype(np.int64)
+        free = (kept[corners[..., 1] % self.height, corners[..., 0] % self.width] == 0).all(1)
+        stamp(cover, outlines[free], dense[free], [(plane, values[free]) for plane, values in marks], kept_tone is not None, self.ask)
         self.ask()
-        # Where pieces of two kinds overlap the lower rank counts, or what hides one would cut a hole into the other.
+        # Where rims of two kinds meet the lower rank counts, or what hides one would cut a hole into the other.
         places = np.flatnonzero(rank != 0)
         own, other = rank.ravel()[places], kept.ravel()[places]
         lower = places[(other == 0) | (own < other)]
