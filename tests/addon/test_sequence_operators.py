@@ -11,13 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from washi_latent.addon import engine, preferences, previews, session, strip
+from washi_latent.addon import engine, panels, preferences, previews, session, strip
 from washi_latent.addon import jobs as jobs_module
 from washi_latent.addon.jobs import jobs
 from washi_latent.core import interpolate, load_model
@@ -306,6 +307,22 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     run = jobs.run
     monkeypatch.setattr(jobs, "run", lambda job, operator=None: found.append(job) or {"FINISHED"} if job.kind.startswith("write ") else run(job, operator))
     return found
+
+
+def test_the_panel_shows_how_far_the_writing_of_its_scenes_sequence_is(explored: Any, waiting: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    both_ends(explored)
+    bpy.ops.washi.sequence_write()
+    shown: list[Any] = []
+    monkeypatch.setattr(panels, "_progress", lambda _layout, job: shown.append(job))
+    other = bpy.data.scenes.new("Other")
+    for scene, wanted in ((bpy.context.scene, waiting[-1:]), (other, [])):
+        monkeypatch.setattr(jobs, "current", waiting[-1])
+        context = SimpleNamespace(scene=scene, space_data=None, region=None, area=None, window_manager=bpy.context.window_manager)
+        panels.Sequence.draw(SimpleNamespace(layout=MagicMock()), context)  # type: ignore[arg-type]
+        monkeypatch.setattr(jobs, "current", None)
+        assert shown == wanted
+        shown.clear()
+    bpy.data.scenes.remove(other)
 
 
 def land(job: Any) -> str | None:

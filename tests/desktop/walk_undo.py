@@ -26,7 +26,7 @@ def walk(window: Window) -> Steps:
         return {"place": session.place(bpy.context.scene).current, "x": bpy.data.objects["Cube"].location.x, "materials": len(materials)}
 
     def drawing() -> bool:
-        return window.jobs.current is not None and window.jobs.current.kind == "write"
+        return window.jobs.current is not None and window.jobs.current.kind.startswith("write ")
 
     bpy.ops.washi.pick("EXEC_DEFAULT", index=5)
     yield from window.until(drawing, "the sequence")

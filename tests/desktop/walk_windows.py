@@ -24,7 +24,7 @@ def walk(window: Window) -> Steps:
     bpy.ops.ed.undo_push(message="Settings")
 
     def drawing() -> bool:
-        return window.jobs.current is not None and window.jobs.current.kind == "write"
+        return window.jobs.current is not None and window.jobs.current.kind.startswith("write ")
 
     def key(kind: str, **modifiers: bool) -> Steps:
         area = max((area for area in other.screen.areas if area.type == "VIEW_3D"), key=lambda area: area.width * area.height)

@@ -345,7 +345,7 @@ class Sequence(_OfSearch):
         column.use_property_decorate = False
         for name in ("count", "spacing", "path", "follow"):
             column.prop(washi.sequence, name)
-        if jobs.current is not None and jobs.current.kind in {"strip", "write"}:
+        if jobs.current is not None and jobs.current.kind in {"strip", strip.writing(context.scene)}:
             _progress(layout, jobs.current)
         _strip(layout, context)
 

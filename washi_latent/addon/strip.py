@@ -146,6 +146,11 @@ def plot_icon(found: engine.Strip) -> int:
 # Writing
 
 
+def writing(scene: bpy.types.Scene) -> str:
+    """The kind of the job that writes a scene's sequence: two windows may show two scenes, and one waits for the other."""
+    return f"write {scene.session_uid}"
+
+
 def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None, with_pick: bool = False) -> set[str]:
     """Draw the sequence and put it into materials, in one undo step, with a pick's where that waits; an operator's result."""
     from ..core.errors import WashiError
@@ -155,7 +160,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
 
     scene = context.scene
     wanted, washi, threads = asked(scene), scene.washi, preferences.threads()
-    kind = f"write {scene.session_uid}"  # two windows may show two scenes: one waits for the other
+    kind = writing(scene)
     settle()
     problem = _problem(scene)
 
