@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,12 @@ from washi_latent.core import ModelInfo, TextureModel, load_model, write_bundle
 from washi_latent.core.fields import FIELD_NAMES
 
 DIM, EDGE = 12, 32
+
+
+def pytest_configure() -> None:
+    """Tests that press Ctrl-C must be able to: a shell has what it runs in the background ignore that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def description(**changes: object) -> dict[str, object]:
