@@ -65,7 +65,7 @@ def quick(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheet_pipeline, "free_sheets", lambda *_: None)
     monkeypatch.setattr(sheet_pipeline, "SheetTrainer", lambda pairs, seed, **_: SheetTrainer(pairs, seed, features=8, papers=40))
     monkeypatch.setattr(sheet_pipeline, "kinds_files", lambda _: {})
-    monkeypatch.setattr(sheet_pipeline, "card_pictures", lambda _: {})
+    monkeypatch.setattr(sheet_pipeline, "card_pictures", lambda *_: {})
 
 
 @pytest.fixture
