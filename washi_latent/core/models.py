@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,6 +40,7 @@ from .ranges import check_seed
 if TYPE_CHECKING:
     from torch import nn
 
+_Read = TypeVar("_Read")
 Array = NDArray[np.float32]
 Backend = Literal["auto", "onnx", "torch"]
 
@@ -302,7 +304,7 @@ def find_bundles(extra: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Mode
         for bundle in bundles:
             if bundle.name not in found:
                 try:
-                    found[bundle.name] = read_info(bundle)
+                    found[bundle.name] = _whole(bundle, partial(read_info, bundle))
                 except WashiError as error:
                     found[bundle.name] = error
     return found
@@ -334,10 +336,14 @@ def load_model(
     Raises:
         WashiError: no such model; one that is truncated, altered, mismatched or beyond sane sizes; no such backend here.
     """
-    folder = locate(name_or_path, extra)
-    info = read_info(folder)
     if backend not in ("auto", "onnx", "torch"):
         raise WashiError(f"there is no backend {backend!r}: choose auto, onnx or torch")
+    folder = locate(name_or_path, extra)
+    return _whole(folder, partial(_load, folder, backend, threads))
+
+
+def _load(folder: Path, backend: Backend, threads: int | None) -> TextureModel:
+    info = read_info(folder)
     name = "generator.safetensors" if backend == "torch" else "generator.onnx"
     if name not in info.files:
         raise WashiError(f"the model {info.name} has no {name}: export it again, or choose another backend")
@@ -363,6 +369,10 @@ def verify(folder: str | os.PathLike[str], progress: Progress = ignore) -> Model
     Raises:
         WashiError: what is wrong, in one sentence.
     """
+    return _whole(Path(folder), partial(_verify, folder, progress))
+
+
+def _verify(folder: str | os.PathLike[str], progress: Progress) -> ModelInfo:
     info = read_info(folder)
     for number, name in enumerate(info.files):
         progress(number / len(info.files))
@@ -375,11 +385,11 @@ def locate(name_or_path: str | os.PathLike[str], extra: Iterable[str | os.PathLi
     text = os.fspath(name_or_path)
     if not text:
         raise WashiError("no model was named: give a name or the path of a bundle's folder")
-    if is_bundle(Path(text)):
+    if _appears(Path(text)):
         return Path(text)
     if _NAME.fullmatch(text):
         for folder in model_folders(extra):
-            if is_bundle(folder / text):
+            if _appears(folder / text):
                 return folder / text
     known = ", ".join(sorted(find_bundles(extra))) or "none"
     raise WashiError(f"there is no model {text!r}: choose one of those that are here ({known}), or give the path of a bundle's folder")
@@ -394,6 +404,53 @@ def is_bundle(folder: Path) -> bool:
 
 
 # Reading and checking
+
+
+_PATIENCE = 1.0
+"""Seconds that a reader waits for another process, which replaces a bundle in far less: a lock may be left of one that was killed."""
+_PAUSE = 0.005
+
+
+def _whole(folder: Path, read: Callable[[], _Read]) -> _Read:
+    """What is read of a bundle, which takes no lock: once more where it failed while another process put a new bundle into its place."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        before = _version(folder)
+        try:
+            return read()
+        except WashiError:
+            replaced = _version(folder) != before or (before is None and _is_written(folder))
+            if not replaced or time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE)
+
+
+def _appears(folder: Path) -> bool:
+    """As `is_bundle`; while a bundle is replaced, there is none for a moment."""
+    end = time.monotonic() + _PATIENCE
+    while not (here := is_bundle(folder)) and _is_written(folder) and time.monotonic() < end:
+        time.sleep(_PAUSE)
+    return here or is_bundle(folder)
+
+
+def _version(folder: Path) -> tuple[int, int] | None:
+    """Tells a bundle from one that takes its place; None: none is there."""
+    try:
+        facts = (folder / DESCRIPTION).stat()
+    except (OSError, ValueError):
+        return None
+    return facts.st_ino, facts.st_mtime_ns
+
+
+def _is_written(folder: Path) -> bool:
+    try:
+        return _lock_of(folder.resolve()).exists()
+    except (OSError, ValueError, RuntimeError):  # no system takes it for a path
+        return False
+
+
+def _lock_of(bundle: Path) -> Path:
+    return bundle.with_name(f".{bundle.name}.lock")
 
 
 def read_info(folder: str | os.PathLike[str]) -> ModelInfo:
@@ -517,6 +574,24 @@ def read_file(info: ModelInfo, name: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != info.files[name][0]:
         raise _broken(info.folder, f"the checksum of {name} does not fit; it was damaged or altered")
     return content
+
+
+def read_addition(info: ModelInfo, name: str) -> bytes | None:
+    """The content of a file that its bundle lists besides the networks, as `amend_bundle` may have written it since the bundle was loaded.
+
+    Returns:
+        None where another model has taken the bundle's place, or the file is gone from it.
+
+    Raises:
+        WashiError: a file that can't be read or was altered.
+    """
+    try:
+        return read_file(info, name)
+    except WashiError:
+        now = _whole(info.folder, partial(read_info, info.folder))
+        if now.files == info.files:
+            raise
+        return read_file(now, name) if generators(now) == generators(info) and name in now.files else None
 
 
 def _broken(folder: Path, why: str) -> WashiError:
@@ -722,7 +797,7 @@ def writing(folder: Path) -> Generator[None, None, None]:
         yield
         return
     check_folder(there.parent)
-    with briefly_locked(there.with_name(f".{there.name}.lock")):
+    with briefly_locked(_lock_of(there)):
         yield
 
 
