@@ -62,6 +62,17 @@ def test_train_checks_numbers_before_it_writes(option: list[str], tmp_path: Path
     assert [p.name for p in tmp_path.iterdir()] == ["pictures"]
 
 
+@pytest.mark.parametrize("out", ["no/such/folder.png", ".", ""])
+def test_a_sheet_that_can_not_be_written_is_not_simulated(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    washi = pytest.importorskip("washi_latent.training.washi")
+    monkeypatch.setattr(washi, "synthesize", lambda *_: pytest.fail("a large sheet takes minutes"))
+    monkeypatch.chdir(tmp_path)
+    said = refused(["synthesize", "--size", "64", "--out", out], capsys)
+    assert ("a folder of that name is there" if out in (".", "") else "the folder does not exist") in said
+
+
 @pytest.mark.parametrize("jobs", ["0", "-1", "5000"])
 def test_jobs_are_checked_in_a_dry_run_too(jobs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = tmp_path / "recipe.toml"

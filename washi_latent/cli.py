@@ -609,7 +609,7 @@ def _duration(seconds: float) -> str:
 
 
 def _run_synthesize(arguments: argparse.Namespace) -> int:
-    from .core.images import contact_sheet, write_png
+    from .core.images import check_file, contact_sheet, write_png
     from .core.ranges import check_seed
 
     try:
@@ -618,6 +618,7 @@ def _run_synthesize(arguments: argparse.Namespace) -> int:
         raise _not_here("the simulation", "simulate", error) from error
     out = Path(arguments.out)
     check_seed(arguments.seed)
+    check_file(out)
     if arguments.kind == "all":
         import numpy as np
 
