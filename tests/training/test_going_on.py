@@ -16,7 +16,9 @@ pytest.importorskip("onnx")
 
 
 from washi_latent.core import WashiError
+from washi_latent.core.locks import unless_locked
 from washi_latent.training import TrainOptions, train
+from washi_latent.training.data import photograph_patches
 from washi_latent.training.loop import CHECKPOINT
 from washi_latent.training.pipeline import make_patches, settle
 
@@ -148,6 +150,15 @@ def test_photographs_that_can_not_be_used_are_told(photographs: Path, work: Path
     assert photographs_used(work) == 3
 
 
+def test_photographs_that_can_not_be_used_cost_no_patches(photographs: Path) -> None:
+    """Of a folder full of thumbnails, the few photographs must give as many as were asked for."""
+    for i in range(60):
+        Image.new("RGB", (32, 32)).save(photographs / f"thumbnail-{i}.png")
+    patches = photograph_patches(photographs, 900)
+    assert len(patches.kinds) == 3
+    assert 890 <= len(patches.train) <= 910
+
+
 def test_one_that_is_too_large_is_not_called_unreadable_alone(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("washi_latent.core.images.MAX_PIXELS", 5000)
     (tmp_path / "scans").mkdir()
@@ -172,3 +183,16 @@ def test_what_a_training_can_not_begin_with_is_said_before_anything_is_made(chan
     with pytest.raises(WashiError, match=said):
         train(**{"images": photographs, "out": tmp_path / "mine", **changes})
     assert not list(tmp_path.glob("mine*"))
+
+
+@pytest.mark.parametrize("kind", ["dcgan", "sheet"])
+def test_two_trainings_are_never_at_work_in_one_folder(kind: str, photographs: Path, tmp_path: Path) -> None:
+    """They would write into one checkpoint."""
+    work = tmp_path / "mine.training"
+    work.mkdir()
+    (work / CHECKPOINT).write_bytes(b"of the other")
+    with unless_locked(work / ".lock"), pytest.raises(WashiError, match="another training is at work in"):
+        train(images=photographs, out=tmp_path / "mine", kind=kind, resume=False, say=lambda _: None)
+    assert (work / CHECKPOINT).read_bytes() == b"of the other"
+    with unless_locked(work / ".lock") as free:
+        assert free

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import nn
 from ..core.errors import WashiError
 from ..core.images import cannot_write, contact_sheet, make_folder, write_json, write_png
 from ..core.interrupts import Held
+from ..core.locks import unless_locked
 from ..core.models import ModelInfo, load_model
 from . import TrainOptions
 from .card import card_pictures, write_card
@@ -34,8 +35,11 @@ def train_dcgan(options: TrainOptions, say: Say) -> ModelInfo:
     """Train a DCGAN as `train` describes it; the options are checked."""
     if options.threads:
         torch.set_num_threads(options.threads)
-    work = make_folder(options.work or options.out)
-    settle(options, work)
+    with begun(options) as work:
+        return _train(options, work, say)
+
+
+def _train(options: TrainOptions, work: Path, say: Say) -> ModelInfo:
     patches = make_patches(options, work, say)
     trainer = DCGANTrainer(patches, options.seed, lessons=_lessons(options, say))
     schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
@@ -54,6 +58,21 @@ def _lessons(options: TrainOptions, say: Say) -> Lessons | None:
         say("the model washi-sheet is not here: warming up without its lessons")
         return None
     return Lessons.of(teacher, options.lessons, options.seed, say)
+
+
+@contextmanager
+def begun(options: TrainOptions) -> Generator[Path, None, None]:
+    """The folder of a training, settled, for as long as that is at work: two at once would write one checkpoint.
+
+    Raises:
+        WashiError: another one is at work there, it can't go on with these options, a place that can't be written.
+    """
+    work = make_folder(options.work or options.out)
+    with unless_locked(work / ".lock") as free:
+        if not free:
+            raise WashiError(f"another training is at work in {work}: wait until it ends, or choose another folder for the model")
+        settle(options, work)
+        yield work
 
 
 def settle(options: TrainOptions, work: Path) -> None:
