@@ -84,6 +84,20 @@ def test_other_settings_are_noticed(photographs: Path, work: Path) -> None:
     assert contents(work) == before
 
 
+def test_what_a_training_began_with_can_not_be_changed(work: Path, tmp_path: Path) -> None:
+    """Else the card would name a model that the training did not begin with."""
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    Image.new("RGB", (200, 200)).save(scans / "scan.png")
+    begin(scans, work, kind="sheet", begin_with="washi-sheet")
+    with pytest.raises(WashiError, match="other settings"):
+        begin(scans, work, kind="sheet")
+    begin(scans, work, kind="sheet", begin_with="washi-sheet")
+    path = work / "settings.json"
+    path.write_text(json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != "begin_with"}))
+    begin(scans, work, kind="sheet")
+
+
 def test_a_moved_folder_of_photographs_is_the_same(photographs: Path, work: Path) -> None:
     begin(photographs, work)
     begin(photographs.rename(photographs.with_name("moved")), work)

@@ -180,6 +180,17 @@ def test_a_model_of_other_layers_is_refused_before_anything_is_made(photographs:
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_model_says_what_its_training_began_with(photographs: Path, tmp_path: Path) -> None:
+    assert train(few(photographs), say=lambda _: None).training["begins_with"] == "random weights"
+    options = network_options(TINY)
+    first = bundle(tmp_path / "first", options, build_network(options).state_dict())
+    info = train(few(photographs, begin_with=str(first.folder), resume=False), say=lambda _: None)
+    assert info.training["begins_with"] == "first"
+    assert info.training["command"].endswith(" --begin-with first")
+    assert info.training["command"] in (info.folder / "README.md").read_text()
+
+
+@pytest.mark.usefixtures("quick")
 def test_weights_of_another_network_than_a_models_description_says_are_refused(photographs: Path, tmp_path: Path) -> None:
     said: list[str] = []
     for number, weights in enumerate(({"paint": torch.zeros(3)}, {"mix.weight": torch.zeros(3, 192), "mix.bias": torch.zeros(3)})):

@@ -52,7 +52,7 @@ def _train(options: TrainOptions, work: Path, start: Beginning | None, say: Say)
     schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
     with Held() as until_written:
         run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say, what_follows(options.out, options.evaluate))
-        return _export(trainer.finished(), tile, trainer, patches, options, say, until_written.let_go)
+        return _export(trainer.finished(), tile, trainer, patches, options, start, say, until_written.let_go)
 
 
 def _start(options: TrainOptions, say: Say) -> Beginning | None:
@@ -75,10 +75,17 @@ def _start(options: TrainOptions, say: Say) -> Beginning | None:
 
 
 def _export(
-    module: nn.Module, tile: NDArray[np.uint8], trainer: PhotographTrainer, patches: Patches, options: TrainOptions, say: Say, written: Callable[[], None]
+    module: nn.Module,
+    tile: NDArray[np.uint8],
+    trainer: PhotographTrainer,
+    patches: Patches,
+    options: TrainOptions,
+    start: Beginning | None,
+    say: Say,
+    written: Callable[[], None],
 ) -> ModelInfo:
     """Write the bundle, and tell it, then once more with its pictures and figures: the written model is what is shown and evaluated."""
-    description = _description(trainer, patches, options)
+    description = _description(trainer, patches, options, start)
     files = {"fibres.png": tile_bytes(tile)}
 
     def write(figures: dict[str, Any] | None, pictures: dict[str, bytes]) -> ModelInfo:
@@ -99,13 +106,14 @@ def _unselected(model: TextureModel, count: int) -> NDArray[np.float32]:
     return np.concatenate([model.generate(latent, SHEET_PATCH, seed) for seed, latent in enumerate(latents)])
 
 
-def _description(trainer: PhotographTrainer, patches: Patches, options: TrainOptions) -> dict[str, Any]:
+def _description(trainer: PhotographTrainer, patches: Patches, options: TrainOptions, start: Beginning | None) -> dict[str, Any]:
     scale = options.millimetres_per_pixel
     facts: dict[str, Any] = {
         "data": data_facts(options),
         "photographs": len(patches.kinds),
         "training_patches": len(patches.train),
         "held_out_patches": len(patches.held_out),
+        "begins_with": "random weights" if start is None else start.info.name,
         "steps": trainer.iteration,
         "crops_a_step": trainer.settings.batch,
         "crop": trainer.settings.edge,
@@ -113,7 +121,8 @@ def _description(trainer: PhotographTrainer, patches: Patches, options: TrainOpt
         "torch": torch.__version__.split("+")[0],
         "command": f"washi-latent train --images FOLDER --kind sheet --out {shlex.quote('models/' + options.out.name)}"
         + (f" --millimetres-per-pixel {scale:g}" if scale else "")
-        + f" --iterations {trainer.iteration} --seed {options.seed}",
+        + f" --iterations {trainer.iteration} --seed {options.seed}"
+        + (f" --begin-with {start.info.name}" if start and options.begin_with else ""),
     }
     return {
         "title": options.title or options.out.name,

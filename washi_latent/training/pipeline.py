@@ -77,7 +77,7 @@ def begun(options: TrainOptions) -> Generator[Path, None, None]:
 
 def settle(options: TrainOptions, work: Path) -> None:
     """Hold on to what decides the data and the weights: a checkpoint must not go on with others."""
-    settings = {"kind": options.kind, "seed": options.seed, "data": data_facts(options), **_pictures(options)}
+    settings = {"kind": options.kind, "seed": options.seed, "data": data_facts(options), "begin_with": options.begin_with, **_pictures(options)}
     path = work / SETTINGS
     if not options.resume:
         for old in (work / CHECKPOINT, path):
@@ -85,7 +85,8 @@ def settle(options: TrainOptions, work: Path) -> None:
     # Without a checkpoint nothing goes on: what a run that never began had settled binds nobody.
     if path.exists() and (work / CHECKPOINT).exists():
         try:
-            before = json.loads(path.read_text(encoding="utf-8"))
+            # Earlier versions did not note what a training began with.
+            before = {"begin_with": options.begin_with, **json.loads(path.read_text(encoding="utf-8"))}
             other = {**before, "pictures": None} != {**settings, "pictures": None}
         except (OSError, ValueError, TypeError) as error:
             raise WashiError(f"{path} can't be read: delete {work} to start anew") from error
