@@ -16,7 +16,7 @@ from conftest import description, small_network
 from PIL import Image
 
 from washi_latent.cli import main
-from washi_latent.core import ModelInfo, write_bundle
+from washi_latent.core import ModelInfo, load_model, write_bundle
 
 pytestmark = pytest.mark.usefixtures("models_folder")
 
@@ -106,6 +106,20 @@ def test_a_model_of_oblong_pictures_is_analysed(tmp_path: Path) -> None:
     of_size(tmp_path / "oblong", 48, 20)
     assert main(["analyse", str(tmp_path / "oblong"), "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "index.html").exists()
+
+
+@pytest.mark.parametrize("source", ["simulation", "photographs"])
+def test_figures_show_what_a_model_learned_from_or_nothing(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated sheets are no training images of a model of somebody's photographs."""
+    pytest.importorskip("matplotlib")
+    from washi_latent import figures
+
+    monkeypatch.setattr(figures, "_training_patches", lambda count, _: np.zeros((count, 64, 64, 3), np.float32))
+    info = write_bundle(tmp_path / "mine", description(training={"data": {"source": source}}), {"generator.onnx": small_network()})
+    above = figures.figure_1(load_model(info.folder, threads=1), 0).axes[0]
+    assert bool(above.images) == (source == "simulation")
+    assert ("simulated" in above.get_title()) == (source == "simulation")
+    assert "the DCGAN" not in above.get_title()
 
 
 def test_figures_show_oblong_pictures_whole() -> None:

@@ -53,19 +53,22 @@ def draw_figures(model_name: str | None = None, out: str | os.PathLike[str] = "f
 
 
 def figure_1(model: TextureModel, seed: int) -> Figure:
-    """Training images above, generated ones below (vMF around a direction, concentration 10)."""
+    """Training images above, where the model learned from the simulation, generated ones below (vMF around a direction, concentration 10)."""
     rng = np.random.default_rng(seed)
     center, direction = np.zeros(model.latent_dim), _axis(model.latent_dim)
     generated = model.generate(sample_sphere(center, model.info.prior_radius, direction, 10, 30, rng), seed=seed)
     figure = _figure(11, 8.4)
     above, below = figure.subplots(2, 1)
-    training = _training_patches(30, seed)
+    facts, name = model.info.training.get("data"), "the DCGAN" if model.info.architecture == "dcgan" else f"the model {model.info.name}"
+    simulated = isinstance(facts, dict) and facts.get("source") == "simulation"
+    training = _training_patches(30, seed) if simulated else None
     if training is None:
-        above.text(0.5, 0.5, "install washi-latent[simulate] to show training patches", ha="center")
+        lacking = "install washi-latent[simulate] to show training patches" if simulated else "what this model learned from is no part of its bundle"
+        above.text(0.5, 0.5, lacking, ha="center")
         above.set_axis_off()
     else:
         _grid(above, training, 10)
-    above.set_title("Washi textures used to train the DCGAN (simulated sheets)")
+    above.set_title(f"Washi textures used to train {name} (simulated sheets)" if simulated else f"Textures used to train {name}")
     _grid(below, generated, 10)
     below.set_title("Textures generated from the learned latent space (concentration 10)")
     return _titled(
