@@ -89,13 +89,22 @@ def test_what_a_training_began_with_can_not_be_changed(work: Path, tmp_path: Pat
     scans = tmp_path / "scans"
     scans.mkdir()
     Image.new("RGB", (200, 200)).save(scans / "scan.png")
-    begin(scans, work, kind="sheet", begin_with="washi-sheet")
+    begin(scans, work, kind="sheet", patches=400, begin_with="washi-sheet")
     with pytest.raises(WashiError, match="other settings"):
-        begin(scans, work, kind="sheet")
-    begin(scans, work, kind="sheet", begin_with="washi-sheet")
+        begin(scans, work, kind="sheet", patches=400)
+    begin(scans, work, kind="sheet", patches=400, begin_with="washi-sheet")
     path = work / "settings.json"
     path.write_text(json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != "begin_with"}))
-    begin(scans, work, kind="sheet")
+    begin(scans, work, kind="sheet", patches=400)
+
+
+def test_too_few_pictures_to_evaluate_with_are_said_before_training(photographs: Path, work: Path) -> None:
+    """The figures come last, hours later."""
+    for path in photographs.iterdir():
+        Image.open(path).resize((200, 200)).save(path)
+    with pytest.raises(WashiError, match="3 held-out pictures are too few to evaluate with"):
+        begin(photographs, work, kind="sheet")
+    begin(photographs, work, kind="sheet", evaluate=False)
 
 
 def test_a_moved_folder_of_photographs_is_the_same(photographs: Path, work: Path) -> None:

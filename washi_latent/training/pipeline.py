@@ -22,7 +22,7 @@ from . import TrainOptions
 from .card import card_pictures, write_card
 from .data import PATCH_MM, Patches, fingerprint, load_patches, photographs_for, simulated_patches
 from .dcgan import DCGANTrainer, Lessons
-from .evaluation import evaluate
+from .evaluation import check_enough, evaluate
 from .export import export_bundle
 from .kinds import kinds_files
 from .loop import CHECKPOINT, Schedule, Trainer, run, what_follows
@@ -120,7 +120,18 @@ def data_facts(options: TrainOptions) -> dict[str, Any]:
 
 
 def make_patches(options: TrainOptions, work: Path, say: Say) -> Patches:
-    """Patches to learn from: those of an earlier run with the same settings, or new ones."""
+    """Patches to learn from: those of an earlier run with the same settings, or new ones.
+
+    Raises:
+        WashiError: nothing to learn from, too little to evaluate with where that is asked, a place that can't be written.
+    """
+    patches = _made(options, work, say)
+    if options.evaluate:
+        check_enough(len(patches.held_out))
+    return patches
+
+
+def _made(options: TrainOptions, work: Path, say: Say) -> Patches:
     folder, done = work / "patches", work / "patches" / SETTINGS
     facts = {**data_facts(options), "images": None if options.images is None else str(options.images.resolve()), **_pictures(options)}
     if options.resume and done.exists():
