@@ -24,10 +24,10 @@ from washi_latent.core import ModelInfo, TextureModel, WashiError, load_model, v
 from washi_latent.core.fields import FIELD_NAMES, GATED, GROUPS, gate, metal_tone
 from washi_latent.core.models import SheetModel, check_latents, read_file, torch_generator
 from washi_latent.core.sheet_network import build
-from washi_latent.training import TrainOptions, sheet_pipeline, train
+from washi_latent.training import TrainOptions, pipeline, sheet_pipeline, train
 from washi_latent.training.beginning import Beginning
 from washi_latent.training.data import Patches, cut_patches, photograph_patches
-from washi_latent.training.dcgan import DCGANTrainer
+from washi_latent.training.dcgan import DCGANTrainer, untrained
 from washi_latent.training.evaluation import density_and_coverage, energy_distance, frechet_distance, sample_energy_distance
 from washi_latent.training.export import export_bundle, sheet_inputs, tile_bytes, weights_bytes
 from washi_latent.training.loop import CHECKPOINT, Schedule, load_state, run, save_state
@@ -417,6 +417,22 @@ def test_weights_that_are_no_weights_are_said(tmp_path: Path) -> None:
     info = write_bundle(tmp_path / "first", _sheet_description({}), {"generator.safetensors": b"nothing"})
     with pytest.raises(WashiError, match="weights of the model first can't be read"):
         Beginning.of(info)
+
+
+@pytest.mark.parametrize("lessons", [0, 40])
+def test_a_64_pixel_models_checkpoint_of_another_network_is_refused_before_anything_is_made(
+    lessons: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With lessons it has a mapping network, without it has none. Its sheets and its lessons take minutes."""
+    work = tmp_path / "mine.training"
+    work.mkdir()
+    flow = None if lessons else {"projection": torch.zeros(100, len(SCORES))}
+    save_state({"generator": untrained(flow).state_dict(), "iteration": 1}, work / CHECKPOINT)
+    options = TrainOptions(out=tmp_path / "mine", synthetic=True, lessons=lessons).checked()
+    settle(options, work)
+    monkeypatch.setattr(pipeline, "simulated_patches", lambda *_: pytest.fail("it begins"))
+    with pytest.raises(WashiError, match="belongs to another kind of training"):
+        train(options, say=lambda _: None)
 
 
 @pytest.mark.parametrize("content", ["other", "damaged"])

@@ -17,15 +17,17 @@ from ..core.errors import WashiError
 from ..core.images import cannot_write, contact_sheet, make_folder, write_json, write_png
 from ..core.interrupts import Held
 from ..core.locks import unless_locked
-from ..core.models import ModelInfo, load_model
+from ..core.models import ModelInfo, TextureModel, load_model
+from ..core.networks import meta
 from . import TrainOptions
 from .card import card_pictures, write_card
 from .data import PATCH_MM, Patches, fingerprint, load_patches, photographs_for, simulated_patches
-from .dcgan import DCGANTrainer, Lessons
+from .dcgan import DCGANTrainer, Lessons, untrained
 from .evaluation import check_enough, evaluate
 from .export import export_bundle
 from .kinds import kinds_files
-from .loop import CHECKPOINT, Schedule, Trainer, run, what_follows
+from .loop import CHECKPOINT, Schedule, Trainer, check_checkpoint, run, what_follows
+from .sheet import CHANNELS
 
 Say = Callable[[str], None]
 SETTINGS = "settings.json"
@@ -40,24 +42,29 @@ def train_dcgan(options: TrainOptions, say: Say) -> ModelInfo:
 
 
 def _train(options: TrainOptions, work: Path, say: Say) -> ModelInfo:
+    teacher = _teacher(options, say)
+    with meta():
+        check_checkpoint(work, untrained(Lessons.flow_of(teacher) if teacher else None))
     patches = make_patches(options, work, say)
-    trainer = DCGANTrainer(patches, options.seed, lessons=_lessons(options, say))
+    trainer = DCGANTrainer(patches, options.seed, lessons=Lessons.of(teacher, options.lessons, options.seed, say) if teacher else None)
     schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
     with Held() as until_written:
         run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say, what_follows(options.out, options.evaluate))
         return export_dcgan(trainer.finished(), trainer, patches, options, say, until_written.let_go)
 
 
-def _lessons(options: TrainOptions, say: Say) -> Lessons | None:
-    """The sheet model's, for a model of simulated washi, where it is here."""
+def _teacher(options: TrainOptions, say: Say) -> TextureModel | None:
+    """The sheet model, which gives lessons to a model of simulated washi, where it is here."""
     if options.images is not None or options.lessons < 1:
         return None
     try:
         teacher = load_model("washi-sheet", threads=options.threads)
     except WashiError:
+        teacher = None
+    if teacher is None or teacher.info.channels != CHANNELS or "generator.safetensors" not in teacher.info.files:
         say("the model washi-sheet is not here: warming up without its lessons")
         return None
-    return Lessons.of(teacher, options.lessons, options.seed, say)
+    return teacher
 
 
 @contextmanager
