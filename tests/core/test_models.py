@@ -284,7 +284,11 @@ def test_a_bundle_that_is_replaced_while_it_is_read_is_read_once_more(bundle: Pa
         verify(bundle)
 
 
-@pytest.mark.parametrize("read", [load_model, verify, lambda bundle: load_model(bundle.name, extra=[bundle.parent])], ids=["load", "verify", "by name"])
+@pytest.mark.parametrize(
+    "read",
+    [load_model, verify, models.read_info, lambda bundle: load_model(bundle.name, extra=[bundle.parent])],
+    ids=["load", "verify", "description", "by name"],
+)
 def test_readers_wait_while_a_bundle_changes_places(bundle: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object]) -> None:
     move, readers, found = os.replace, list[threading.Thread](), list[object]()
 

@@ -304,7 +304,7 @@ def find_bundles(extra: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Mode
         for bundle in bundles:
             if bundle.name not in found:
                 try:
-                    found[bundle.name] = _whole(bundle, partial(read_info, bundle))
+                    found[bundle.name] = read_info(bundle)
                 except WashiError as error:
                     found[bundle.name] = error
     return found
@@ -459,7 +459,10 @@ def read_info(folder: str | os.PathLike[str]) -> ModelInfo:
     Raises:
         WashiError: what is wrong, in one sentence.
     """
-    path = Path(folder)
+    return _whole(Path(folder), partial(_read_info, Path(folder)))
+
+
+def _read_info(path: Path) -> ModelInfo:
     try:
         if (path / DESCRIPTION).stat().st_size > _MAX_DESCRIPTION:
             raise _broken(path, "its description is absurdly long")
@@ -588,7 +591,7 @@ def read_addition(info: ModelInfo, name: str) -> bytes | None:
     try:
         return read_file(info, name)
     except WashiError:
-        now = _whole(info.folder, partial(read_info, info.folder))
+        now = read_info(info.folder)
         if now.files == info.files:
             raise
         return read_file(now, name) if generators(now) == generators(info) and name in now.files else None
