@@ -64,10 +64,10 @@ def load_patches(folder: Path) -> Patches:
 
 def sheet_kinds(sheets: int, seed: int) -> list[str]:
     """Which sheets to make: a third of every kind in turn, two thirds mixtures as a paper shop would have them."""
-    from .washi import KINDS, random_kind
+    from .washi import random_sheet_kind
 
     rng = np.random.default_rng(seed)
-    return [KINDS[i // 3 % len(KINDS)] if i % 3 == 0 else random_kind(rng) for i in range(sheets)]
+    return [random_sheet_kind(i, rng) for i in range(sheets)]
 
 
 def cut_patches(sheet: NDArray[np.float32], count: int, millimetres_per_pixel: float, rng: np.random.Generator) -> Patches8:

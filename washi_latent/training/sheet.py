@@ -32,7 +32,7 @@ from ..core.threads import cores
 from .beginning import Beginning
 from .pairs import PAINTS, SILVER, SILVER_PAINTS, sheet_from_fields
 from .statistics import EDGE, Statistics
-from .washi import DYES, KINDS, Sheet, draw_parameters, encode_srgb, fibre_tile, random_kind
+from .washi import DYES, Sheet, draw_parameters, encode_srgb, fibre_tile, random_sheet_kind
 
 CHANNELS = ("red", "green", "blue", "height", "opacity")
 DETAIL_GAIN = (9.0, 9.0, 9.0, 8.0, 4.0)
@@ -100,11 +100,6 @@ def quantile_functions(values: NDArray[np.float64], pairs: Pairs, knots: NDArray
     dyes = np.array([DYES[name] for name in HUES])[np.clip(np.round(place), 0, len(HUES) - 1).astype(int)].T
     smooth = (ndimage.gaussian_filter1d(rows, width, axis=1, mode="nearest") for rows, width in ((tables, 2.0), (dyes, 1.0)))
     return np.concatenate(list(smooth)).astype(np.float32)
-
-
-def random_sheet_kind(i: int, rng: np.random.Generator) -> str:
-    """A third of every kind in turn, two thirds as a paper shop would have them: the data's shares of kinds."""
-    return KINDS[i // 3 % len(KINDS)] if i % 3 == 0 else random_kind(rng)
 
 
 @dataclass(frozen=True, eq=False)
@@ -477,4 +472,4 @@ def _plain(value: Any) -> Any:
     return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else int(value) if isinstance(value, int | np.integer) else value
 
 
-__all__ = ["CHANNELS", "RECIPE", "Pairs", "SheetTrainer", "fibre_tile", "make_pairs", "recipe_vector", "scans"]
+__all__ = ["CHANNELS", "RECIPE", "Pairs", "SheetTrainer", "fibre_tile", "make_pairs", "random_sheet_kind", "recipe_vector", "scans"]
