@@ -33,7 +33,7 @@ def work(tmp_path: Path) -> Path:
 def begin(photographs: Path, work: Path, checkpoint: bool = True, **changes: object) -> list[str]:
     """Begin a training or go on with it, up to its first step; what it says."""
     said: list[str] = []
-    options = TrainOptions(**{"images": photographs, "out": work.with_name("mine"), "patches": 64, **changes}).checked()  # type: ignore[arg-type]
+    options = TrainOptions(**{"images": photographs, "out": work.with_name("mine"), "patches": 64, "evaluate": False, **changes}).checked()  # type: ignore[arg-type]
     settle(options, work)
     make_patches(options, work, said.append)
     if checkpoint:
@@ -103,8 +103,8 @@ def test_too_few_pictures_to_evaluate_with_are_said_before_training(photographs:
     for path in photographs.iterdir():
         Image.open(path).resize((200, 200)).save(path)
     with pytest.raises(WashiError, match="3 held-out pictures are too few to evaluate with"):
-        begin(photographs, work, kind="sheet")
-    begin(photographs, work, kind="sheet", evaluate=False)
+        begin(photographs, work, kind="sheet", evaluate=True)
+    begin(photographs, work, kind="sheet")
 
 
 def test_a_moved_folder_of_photographs_is_the_same(photographs: Path, work: Path) -> None:
