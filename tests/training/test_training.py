@@ -88,6 +88,27 @@ def test_what_comes_after_the_steps_keeps_to_the_threads_too(photographs: Path, 
     assert threads == [1, 1]
 
 
+@pytest.mark.parametrize(("threads", "jobs"), [(1, 1), (3, 3), (None, 7)])
+def test_the_evaluation_of_sheets_keeps_to_the_threads(threads: int | None, jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+
+    def evaluating(_: object, jobs: int, say: object) -> dict[str, Any]:
+        given.append(jobs)
+        raise WashiError("enough")
+
+    monkeypatch.setattr(sheet_pipeline, "cores", lambda: 7)
+    monkeypatch.setattr(sheet_pipeline, "kinds_files", lambda _: {})
+    monkeypatch.setattr(sheet_pipeline, "card_pictures", lambda *_: {})
+    monkeypatch.setattr(sheet_pipeline, "load_model", lambda *_, **__: None)
+    monkeypatch.setattr(sheet_pipeline, "evaluate_sheets", evaluating)
+    network = network_options(4, ("c1",))
+    module = build_network(network).eval()
+    options = TrainOptions(out=tmp_path / "mine", kind="sheet", synthetic=True, threads=threads)
+    with pytest.raises(WashiError, match="enough"):
+        sheet_pipeline.export_sheet(module, fibre_tile(size=128), {**network, "margin": module.margin}, {"command": ""}, options, lambda _: None)
+    assert given == [jobs]
+
+
 def test_training_goes_on_where_it_stopped(photographs: Path) -> None:
     train(few(photographs), say=lambda _: None)
     said: list[str] = []

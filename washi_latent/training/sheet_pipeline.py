@@ -168,7 +168,7 @@ def export_sheet(
     model = load_model(options.out, threads=options.threads)
     say("drawing the card's pictures")
     further = {**kinds, **card_pictures(model, options.threads)}
-    return write(evaluate_sheets(model, say=say) if options.evaluate else None, further)
+    return write(evaluate_sheets(model, jobs=options.threads or cores(), say=say) if options.evaluate else None, further)
 
 
 def card_pictures(model: Any, threads: int | None = None) -> dict[str, bytes]:
