@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from conftest import description, small_network
 from PIL import Image
 
 from washi_latent.cli import main
-from washi_latent.core import ModelInfo, load_model, write_bundle
+from washi_latent.core import ModelInfo, TextureModel, load_model, write_bundle
 
 pytestmark = pytest.mark.usefixtures("models_folder")
 
@@ -60,6 +62,24 @@ def test_train_checks_numbers_before_it_writes(option: list[str], tmp_path: Path
     said = refused(["train", "--images", str(tmp_path / "pictures"), "--out", str(tmp_path / "mine"), *option], capsys)
     assert "choose " in said
     assert [p.name for p in tmp_path.iterdir()] == ["pictures"]
+
+
+@pytest.mark.parametrize(
+    "command", [["explore", "--model", "small-64"], ["sequence"], ["analyse", "small-64"], ["figures", "--model", "small-64"]], ids=lambda c: c[0]
+)
+def test_a_folder_that_is_there_but_read_only_is_said_before_anything_is_made(
+    command: list[str], session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read_only(**_: object) -> object:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    if command[0] in ("analyse", "figures"):
+        pytest.importorskip("matplotlib")
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr(TextureModel, "generate", lambda *_, **__: pytest.fail("a large model takes minutes"))
+    (tmp_path / "out").mkdir()
+    more = ["--from", str(session)] if command[0] == "sequence" else []
+    assert "the place is read-only" in refused([*command, *more, "--out", str(tmp_path / "out")], capsys)
 
 
 @pytest.mark.parametrize("out", ["no/such/folder.png", ".", ""])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .core.errors import WashiError
-from .core.images import make_folder, rgb, write_atomically
+from .core.images import rgb, writable_folder, write_atomically
 from .core.models import load_model
 from .core.ranges import check_seed
 from .core.representatives import Representatives, choose_representatives
@@ -46,7 +46,7 @@ def draw_figures(model_name: str | None = None, out: str | os.PathLike[str] = "f
         WashiError: no such model, a folder that can't be written.
     """
     check_seed(seed)
-    model, folder = load_model(model_name or "washi-dcgan-64"), make_folder(out)
+    model, folder = load_model(model_name or "washi-dcgan-64"), writable_folder(out)
     first, around, second = _search(model, seed)
     figures = (figure_1(model, seed), figure_2(model, seed), figure_3(first, around, second), figure_4(around), figure_5(model, first, seed))
     return [write_atomically(folder / f"figure-{i}.png", lambda file, f=figure: f.savefig(file, format="png", dpi=100)) for i, figure in enumerate(figures, 1)]

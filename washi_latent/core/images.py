@@ -151,6 +151,17 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def writable_folder(path: str | os.PathLike[str]) -> Path:
+    """As `make_folder`; one that is there must let files be written, too, for those who work for long before.
+
+    Raises:
+        WashiError: it can't be created, or written to.
+    """
+    folder = make_folder(path)
+    check_folder(folder)
+    return folder
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> Path:
     """Write JSON atomically; floats keep every digit."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
