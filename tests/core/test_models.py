@@ -418,6 +418,23 @@ def test_a_sheet_is_the_same_whatever_was_drawn_before(sheet_model: TextureModel
         np.testing.assert_array_equal(kept.generate(np.zeros(DIM), 64, 2), whole)
 
 
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_groups_of_fields_belong_to_sheet_models_alone(backend: str, bundle: Path) -> None:
+    """Whatever another model's description says of them, and of a margin."""
+    name, content = "generator.onnx", (bundle / "generator.onnx").read_bytes()
+    changes: dict[str, object] = {"options": {"groups": ["strands"], "margin": "wide"}}
+    if backend == "torch":
+        pytest.importorskip("torch")
+        from safetensors.torch import save
+
+        from washi_latent.core.networks import build_generator
+
+        name, content = "generator.safetensors", save(build_generator("dcgan", {"latent_dim": DIM, "features": 1}).state_dict())
+        changes = {"options": {"features": 1, "groups": ["strands"], "margin": "wide"}, "architecture": "dcgan", "size": [64, 64]}
+    info = write_bundle(bundle.parent / "odd", description(**changes), {name: content})
+    assert load_model(info.folder, backend, threads=1).generate(np.zeros(DIM)).shape[0] == 1  # type: ignore[arg-type]
+
+
 def test_no_textures_are_none(model: TextureModel, sheet_model: TextureModel) -> None:
     assert model.generate(np.zeros((0, DIM))).shape == (0, EDGE, EDGE, 3)
     assert sheet_model.generate(np.zeros((0, DIM)), (40, 64)).shape == (0, 40, 64, 5)

@@ -543,6 +543,17 @@ def test_a_description_that_asks_for_an_absurd_network_is_refused(wrong: dict[st
         torch_generator(info, read_file(info, "generator.safetensors"))
 
 
+def test_a_description_whose_layers_do_not_fit_together_is_refused(tmp_path: Path) -> None:
+    """Weights of an even size have the stated shapes, and a sheet is made that does not fit its pieces."""
+    network = network_options(4, ("c4",))
+    module = build_network(network).eval()
+    files = {"generator.safetensors": weights_bytes(module), "fibres.png": tile_bytes(fibre_tile(size=128))}
+    description = _sheet_description({**network, "margin": module.margin})
+    info = write_bundle(tmp_path / "odd", {**description, "channels": list(CHANNELS)}, files)
+    with pytest.raises(WashiError, match="its network failed to run"):
+        load_model(info.folder, "torch")
+
+
 def test_of_an_earlier_versions_sheet_model_the_backend_to_use_is_said(tmp_path: Path) -> None:
     options = {name: value for name, value in _SMALL.items() if name != "layers"}
     info = write_bundle(tmp_path / "old", _sheet_description(options), {"generator.safetensors": weights_bytes(build(_SMALL))})

@@ -682,7 +682,7 @@ def _load_onnx(info: ModelInfo, content: bytes, threads: int | None) -> tuple[Ne
             raise _broken(info.folder, "its network failed to run") from error
         return cast("Array", result)
 
-    groups = partial(run, "groups", fields=_no_fields(info)) if "groups" in outputs else None
+    groups = partial(run, "groups", fields=_no_fields(info)) if info.architecture == "sheet" and "groups" in outputs else None
     return _checked(info, partial(run, outputs[0]), groups)
 
 
@@ -728,13 +728,23 @@ def _load_torch(info: ModelInfo, content: bytes, threads: int | None) -> tuple[N
     module = module.to(device)
 
     def run(output: int, latents: Array, **inputs: Array) -> Array:
-        with torch.inference_mode():
-            tensors = {name: torch.from_numpy(value).to(device) for name, value in inputs.items()}
-            made = module(torch.from_numpy(latents).to(device), **tensors)
-            return cast("Array", (made[output] if isinstance(made, tuple) else made).cpu().numpy())
+        try:
+            with torch.inference_mode():
+                tensors = {name: torch.from_numpy(value).to(device) for name, value in inputs.items()}
+                made = module(torch.from_numpy(latents).to(device), **tensors)
+                return cast("Array", (made[output] if isinstance(made, tuple) else made).cpu().numpy())
+        except torch.cuda.OutOfMemoryError as error:
+            raise MemoryError from error
+        except Exception as error:  # of networks that a stranger describes, PyTorch raises anything
+            raise _broken(info.folder, "its network failed to run") from error
 
-    groups = partial(run, 1, fields=_no_fields(info)) if info.options.get("groups") else None
+    groups = partial(run, 1, fields=_no_fields(info)) if _named_groups(info) else None
     return _checked(info, partial(run, 0), groups)
+
+
+def _named_groups(info: ModelInfo) -> Mapping[str, Any]:
+    """Groups of fields that a sheet model's network tells of; no other has any."""
+    return (info.options.get("groups") or {}) if info.architecture == "sheet" else {}
 
 
 def _no_fields(info: ModelInfo) -> Array:
@@ -756,7 +766,7 @@ def _checked(info: ModelInfo, run: Network, groups: Groups | None) -> tuple[Netw
             raise _broken(info.folder, f"its network gives {np.shape(pictures)} where its description says {wanted}")
         if not np.isfinite(pictures).all() or pictures.min() < -1e-3 or pictures.max() > 1 + 1e-3:
             raise _broken(info.folder, "its network gives values outside 0 to 1")
-    named = info.options.get("groups") or {}
+    named = _named_groups(info)
     if (groups is not None) != bool(named):
         raise _broken(info.folder, "its network and its description disagree about groups of fields")
     if groups is not None and np.shape(groups(np.zeros((2, info.latent_dim), np.float32))) != (2, len(named)):
