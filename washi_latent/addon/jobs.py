@@ -1,7 +1,7 @@
 """Work that takes a while: in a thread with progress and Esc where there is a window, to its end on the spot in background.
 
 One job runs at a time; others wait their turn. A new one replaces those of its kind, waiting or running. Threads never see Blender:
-`Job.work` computes, `Job.done` runs on the main thread and writes the result.
+`Job.work` computes, `Job.done` runs on the main thread and writes the result, not in the middle of a stroke or a drag.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class Jobs:
             self._leaving.remove(job)
             job.finish()
         if self.current is not None and not self.current.running:
-            if self.current.slice():
+            if in_a_gesture() or self.current.slice():
                 return True
             job, self.current = self.current, None
             problem = job.finish()
@@ -239,7 +239,8 @@ class Jobs:
     def leave(self) -> None:
         """End everything, and the operators that watch with it: another file is loaded, or Blender lets go of this."""
         self.cancel()
-        WASHI_OT_job.windows.clear()
+        for window in list(WASHI_OT_job.windows):
+            _unwatch(window)
         if bpy.app.timers.is_registered(_watch):
             bpy.app.timers.unregister(_watch)
 
@@ -263,6 +264,21 @@ def _unwatched() -> list[bpy.types.Window]:
     return [window for window in bpy.context.window_manager.windows if window.as_pointer() not in WASHI_OT_job.windows]
 
 
+def _unwatch(window: int) -> None:
+    """An operator no longer watches there; what it said is taken back, in workspaces that were left meanwhile, too."""
+    timer = WASHI_OT_job.windows.pop(window, None)
+    if timer is not None:
+        bpy.context.window_manager.event_timer_remove(timer)
+    for workspace in [one for one in bpy.data.workspaces if one.session_uid in _told]:
+        with bpy.context.temp_override(workspace=workspace):
+            workspace.status_text_set(None)
+    _told.clear()
+
+
+_told: set[int] = set()
+"""Workspaces that show progress: each keeps a status text of its own."""
+
+
 class WASHI_OT_job(bpy.types.Operator):
     """Watches over jobs: shows progress, writes results, ends them on Esc"""
 
@@ -270,10 +286,9 @@ class WASHI_OT_job(bpy.types.Operator):
     bl_label = "Washi Job"
     bl_options = {"INTERNAL"}
 
-    windows: ClassVar[set[int]] = set()
-    """Where one watches."""
+    windows: ClassVar[dict[int, bpy.types.Timer]] = {}
+    """Where one watches, and its timer."""
     _window = 0
-    _timer: bpy.types.Timer | None = None
     _shown: str | None = None
     _shown_at = 0.0
 
@@ -281,10 +296,9 @@ class WASHI_OT_job(bpy.types.Operator):
         """Watch until nothing is left."""
         if context.window is None or bpy.app.background:
             return {"CANCELLED"}
-        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
-        context.window_manager.modal_handler_add(self)
         self._window = context.window.as_pointer()
-        WASHI_OT_job.windows.add(self._window)
+        WASHI_OT_job.windows[self._window] = context.window_manager.event_timer_add(TICK, window=context.window)
+        context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -299,7 +313,7 @@ class WASHI_OT_job(bpy.types.Operator):
                 acting()
             return {"PASS_THROUGH"}
         if not jobs.poll():
-            self._end(context)
+            self._end()
             return {"FINISHED"}
         if _unwatched():
             _watch_soon()
@@ -308,7 +322,7 @@ class WASHI_OT_job(bpy.types.Operator):
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends its operators: the window is closed, another file is loaded, or it quits."""
-        self._end(context)
+        self._end()
         if not WASHI_OT_job.windows:
             jobs.cancel()
 
@@ -321,15 +335,11 @@ class WASHI_OT_job(bpy.types.Operator):
             self._shown, self._shown_at = text, time.monotonic()
             if context.workspace is not None:
                 context.workspace.status_text_set(text)
+                _told.add(context.workspace.session_uid)
             redraw()
 
-    def _end(self, context: bpy.types.Context) -> None:
-        WASHI_OT_job.windows.discard(self._window)
-        if self._timer is not None:
-            context.window_manager.event_timer_remove(self._timer)
-            self._timer = None
-        if context.workspace is not None:
-            context.workspace.status_text_set(None)
+    def _end(self) -> None:
+        _unwatch(self._window)
         redraw()
 
 
@@ -356,6 +366,12 @@ def acting() -> None:
     """The artist goes on while a job runs: what waits for the job's end must not be mixed with what comes now."""
     for tell in before_acting:
         tell()
+
+
+def in_a_gesture() -> bool:
+    """Whether the artist is in the middle of a stroke or a drag: an undo step that is pushed then holds half of it."""
+    watching = [one for window in bpy.context.window_manager.windows for one in window.modal_operators]
+    return any("BLOCKING" in one.bl_options for one in watching if one is not None)  # None: of an extension that was disabled
 
 
 redrawn_too: list[Callable[[], None]] = []
