@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..core.search import Search
 
 _given_up: set[tuple[Any, ...]] = set()
+_undrawn: set[previews.Small] = set()
+"""Small pictures that could not be drawn, or were cancelled: they aren't tried again unasked."""
 _opened: tuple[Any, ...] = ()
 _shown: list[engine.Look] = []
 _drawn: Reference = ""
@@ -69,6 +71,8 @@ def given_up(scene: bpy.types.Scene) -> bool:
 
 # Gestures
 
+NONE_YET = MESSAGE("There is no search here yet: begin with Explore")
+UNREADABLE = MESSAGE("The search of this scene can't be read: begin a new one, or open the file with the newest Washi Latent")
 LINKED = MESSAGE("This scene belongs to another file: make it local, or search in a scene of this file")
 """What is changed in a linked scene would not be saved."""
 
@@ -84,6 +88,7 @@ def write(scene: bpy.types.Scene, packed: str) -> None:
         reset_directions(scene)
     _resize(washi.history, len(stands.parents) if stands else 0)
     _resize(washi.favourites, len(stands.favourites) if stands else 0)
+    washi.favourite_index = max(0, min(washi.favourite_index, len(washi.favourites) - 1))
     if stands is None:
         return
     washi.model = stands.model
@@ -146,7 +151,7 @@ def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None
         if not scene.is_editable:
             raise WashiError(LINKED)
         if stands is None:
-            raise WashiError(MESSAGE("There is no search here yet: begin with Explore"))
+            raise WashiError(UNREADABLE if scene.washi.state else NONE_YET)
         packed = engine.walk(scene.washi.state, preferences.model_folder(stands.model), gesture)
     except WashiError as error:
         jobs.error = str(error)
@@ -268,11 +273,11 @@ def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], s
     """Compute a search in a job, and keep it in one undo step unless something else was done meanwhile."""
     if not scene.is_editable:
         return jobs.fail(LINKED, operator)
-    here, before = reference(scene), scene.washi.state
+    here, before = reference(scene), (scene.washi.model, scene.washi.state)
 
     def done(packed: str) -> None:
         there = found(bpy.data.scenes, here)
-        if there is not None and there.washi.state == before:
+        if there is not None and (there.washi.model, there.washi.state) == before:
             acting()
             write(there, packed)
             push(message)
@@ -297,6 +302,8 @@ def latent(scene: bpy.types.Scene, index: int = -1, favourite: str = "") -> Sequ
 def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> set[str]:
     """Look where the search stands, unless that is known already; an operator's result."""
     stands = place(scene)
+    if stands is None and scene.washi.state:
+        return jobs.fail(UNREADABLE, operator)
     if stands is None or engine.kept_look(stands.key) is not None:
         return thumbnails_soon(scene)
     packed, folder, threads, key, here = scene.washi.state, preferences.model_folder(stands.model), preferences.threads(), stands.key, reference(scene)
@@ -321,7 +328,7 @@ def look_when_drawn(scene: bpy.types.Scene) -> None:
     stands = place(scene)
     if stands is None or jobs.current is not None or stands.key in _given_up or bpy.app.background:
         return
-    drawn = all(one in previews.small for one in small_pictures(scene))
+    drawn = all(one in previews.small or one in _undrawn for one in small_pictures(scene))
     if drawn and engine.kept_look(stands.key) is not None:
         return
     global _drawn  # noqa: PLW0603 - a timer takes no arguments
@@ -347,7 +354,8 @@ def small_pictures(scene: bpy.types.Scene) -> list[previews.Small]:
     stands = place(scene)
     if stands is None:
         return []
-    latents = (*stands.centers, *stands.kept, *(engine.from_text(one) for one in points(scene) if one))
+    ends = (engine.from_text(one) for one in points(scene))
+    latents = (*stands.centers, *stands.kept, *(one for one in ends if len(one) == len(stands.here)))  # those of an earlier model of this name aren't
     of = stands.model, engine.noise_seed(scene.washi.state)
     return [(*of, latent) for latent in dict.fromkeys(latents)]
 
@@ -375,15 +383,23 @@ def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
     def work(progress: engine.Tell) -> dict[bytes, Any]:
         return engine.thumbnails(packed, folder, threads, [latent for *_, latent in missing], progress)
 
+    jobs.make_way("thumbnails")  # these very ones, too
+    _undrawn.update(missing)  # until they are done
+
+    def again() -> None:
+        _undrawn.difference_update(missing)
+
     def done(drawn: dict[bytes, Any]) -> None:
+        again()
         previews.small.update({one: drawn[one[2]] for one in missing})
 
-    return jobs.run(Job(MESSAGE("Drawing the history"), work, done, "thumbnails"))
+    return jobs.run(Job(MESSAGE("Drawing the history"), work, done, "thumbnails", replaced=again))
 
 
 def forget() -> None:
     """Let go of everything: another file, or the extension is disabled."""
     _given_up.clear()
+    _undrawn.clear()
     _shown.clear()
     jobs.error = jobs.note = ""
     previews.clear()

@@ -156,7 +156,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     from ..core.errors import WashiError
     from .apply import drop_ahead, file_name, files_beside, is_unused, keep_unused, measured, pack_ahead
     from .materials import PaperOptions, shown_maps
-    from .operators.apply import options_of
+    from .operators.apply import options_of, selected
 
     scene = context.scene
     wanted, washi, threads = asked(scene), scene.washi, preferences.threads()
@@ -176,7 +176,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     paper, film = PaperOptions(**options_of(washi)), Path(bpy.data.filepath).parent / "textures" if form == "FILM" else None
     maps = shown_maps(paper)
     try:
-        finish, surfaces = _finisher([reference(thing) for thing in context.selected_objects], washi, paper)
+        finish, surfaces = _finisher(selected(context), washi, paper)
         engine.check_sequence(wanted, size, form, len(maps), Path(tempfile.gettempdir()), film or beside)
     except WashiError as error:
         return refuse(str(error))

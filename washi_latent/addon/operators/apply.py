@@ -11,7 +11,8 @@ import bpy
 from .. import engine, preferences, session
 from ..jobs import Job, acting, jobs
 from ..references import Reference, name_of, reference
-from ..translations import MESSAGE, sentence
+from ..translations import MESSAGE, sentence, translated
+from .explore import searched
 
 MADE_BY = "washi_latent"
 """`materials.PROVENANCE`, which a poll may not import: it brings the core."""
@@ -35,7 +36,14 @@ def active_material(context: bpy.types.Context) -> bpy.types.Material | None:
     space = context.space_data
     if space is not None and space.type == "NODE_EDITOR" and space.pin and isinstance(space.id, bpy.types.Material):
         return space.id
-    return context.object.active_material if context.object is not None else None
+    active = context.object if hasattr(context, "object") else context.view_layer.objects.active  # a timer's context lacks the first
+    return active.active_material if active is not None else None
+
+
+def selected(context: bpy.types.Context) -> list[Reference]:
+    """The objects that are selected."""
+    known = getattr(context, "selected_objects", None)  # a timer's context lacks it
+    return [reference(thing) for thing in (context.view_layer.objects.selected if known is None else known)]
 
 
 class WASHI_OT_apply(bpy.types.Operator):
@@ -57,7 +65,7 @@ class WASHI_OT_apply(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Where there is a search."""
-        return context.scene is not None and bool(context.scene.washi.state)
+        return searched(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Draw the maps in a job; then the material, in one undo step."""
@@ -70,7 +78,7 @@ class WASHI_OT_apply(bpy.types.Operator):
         if latent is None:
             return jobs.fail(MESSAGE("This texture is not there any more: look again, and choose one"), self)
         name = self.favourite or sentence(MESSAGE("Washi {step}"), step=session.place(scene).depth)
-        objects = [reference(thing) for thing in context.selected_objects]
+        objects = selected(context)
         into, problem = _target(context)
         if problem:
             return jobs.fail(problem, self)
@@ -120,7 +128,10 @@ class _OfMaterial:
     def poll(cls, context: bpy.types.Context) -> bool:
         """Where the active material was made by Washi Latent."""
         material = active_material(context) if context.scene is not None else None
-        return material is not None and MADE_BY in material
+        made = material is not None and MADE_BY in material
+        if not made:
+            cls.poll_message_set(translated(MESSAGE("The active material was not made by Washi Latent")))
+        return made
 
 
 class WASHI_OT_continue_from_material(_OfMaterial, bpy.types.Operator):

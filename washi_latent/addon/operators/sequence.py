@@ -9,6 +9,7 @@ import bpy
 from .. import session, strip
 from ..jobs import acting, jobs
 from ..translations import MESSAGE
+from .explore import searched
 
 ENDS = (
     ("A", "A", "The first end"),
@@ -21,7 +22,7 @@ class _InSearch:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Where there is a search."""
-        return context.scene is not None and bool(context.scene.washi.state)
+        return searched(cls, context)
 
 
 class WASHI_OT_sequence_from(_InSearch, bpy.types.Operator):
