@@ -30,7 +30,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch, gestures: list[Any]) -> Iterator[Jobs]
     """Jobs of a window, whose timer the tests turn by hand."""
     timers = SimpleNamespace(is_registered=lambda _: True, register=lambda _: None, unregister=lambda _: None)
     context = SimpleNamespace(window_manager=SimpleNamespace(windows=[SimpleNamespace(modal_operators=gestures)]))
-    monkeypatch.setattr(module, "bpy", SimpleNamespace(app=SimpleNamespace(background=False, timers=timers), context=context))
+    monkeypatch.setattr(module, "bpy", SimpleNamespace(app=SimpleNamespace(background=False, timers=timers), context=context, types=bpy.types))
     made = Jobs()
     yield made
     made.close()
@@ -100,9 +100,16 @@ def test_giving_up_between_slices_writes_nothing_and_cleans_up(jobs: Jobs) -> No
     assert seen == [("sheet", 0), "cleaned"]
 
 
-def test_nothing_is_written_in_the_middle_of_a_stroke(jobs: Jobs, gestures: list[Any]) -> None:
+@pytest.mark.parametrize("stroke", ["SCULPT_OT_brush_stroke", "GREASE_PENCIL_OT_brush_stroke"])
+def test_nothing_is_written_in_the_middle_of_a_stroke(jobs: Jobs, gestures: list[Any], stroke: str) -> None:
     seen: list[Any] = []
-    gestures += [SimpleNamespace(bl_options={"INTERNAL"}), SimpleNamespace(bl_options={"BLOCKING"}), None]
+    area, _, name = stroke.partition("_OT_")
+    options = getattr(getattr(bpy.ops, area.lower()), name).bl_options
+    gestures += [
+        SimpleNamespace(bl_idname="WM_OT_context_modal_mouse", bl_options={"UNDO"}),  # in Python, as an extension's that watches for hours
+        SimpleNamespace(bl_idname=stroke, bl_options=options),
+        None,
+    ]
     jobs.run(Job("job", lambda _: "sheet", seen.append, before=sliced(seen, 1)))
     assert jobs.current is not None
     jobs.current.wait(20)

@@ -370,8 +370,14 @@ def acting() -> None:
 
 def in_a_gesture() -> bool:
     """Whether the artist is in the middle of a stroke or a drag: an undo step that is pushed then holds half of it."""
-    watching = [one for window in bpy.context.window_manager.windows for one in window.modal_operators]
-    return any("BLOCKING" in one.bl_options for one in watching if one is not None)  # None: of an extension that was disabled
+    operators = [one for window in bpy.context.window_manager.windows for one in window.modal_operators]
+    return any(_makes_a_step(one) for one in operators if one is not None)  # None: of an extension that was disabled
+
+
+def _makes_a_step(operator: bpy.types.Operator) -> bool:
+    """Whether an operator takes the mouse until it ends, or is Blender's own and ends in an undo step: extensions' may watch for hours."""
+    own = bpy.types.Operator.bl_rna_get_subclass_py(operator.bl_idname) is None
+    return "BLOCKING" in operator.bl_options or (own and "UNDO" in operator.bl_options)
 
 
 redrawn_too: list[Callable[[], None]] = []
