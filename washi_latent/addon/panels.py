@@ -462,19 +462,25 @@ class _PointMenu:
 
 
 class WASHI_MT_point_A(_PointMenu, bpy.types.Menu):
-    """Where A can come from"""
+    """Where A can come from."""
+
+    bl_description = "Take the first end from a favourite or the active material"
 
     end = "A"
 
 
 class WASHI_MT_point_BETWEEN(_PointMenu, bpy.types.Menu):
-    """Where a key point can come from"""
+    """Where a key point can come from."""
+
+    bl_description = "Add a key point: this texture, a favourite, or the active material"
 
     end = "BETWEEN"
 
 
 class WASHI_MT_point_B(_PointMenu, bpy.types.Menu):
-    """Where B can come from"""
+    """Where B can come from."""
+
+    bl_description = "Take the last end from a favourite or the active material"
 
     end = "B"
 
@@ -546,9 +552,10 @@ class WASHI_UL_favourites(bpy.types.UIList):
 
 
 class WASHI_MT_models(bpy.types.Menu):
-    """Models that are here"""
+    """Models that are here."""
 
     bl_label = "Model"
+    bl_description = "Choose the model that is searched, or add one"
 
     def draw(self, context: bpy.types.Context) -> None:
         """One line a model."""
@@ -563,6 +570,7 @@ class Card:
     """What a model says of itself."""
 
     bl_label = "Model"
+    bl_description = "What this model is: licence, sizes, scale, and its card"
     bl_options = {"INSTANCED"}
     bl_region_type = "WINDOW"
     bl_ui_units_x = 16

@@ -47,7 +47,7 @@ def selected(context: bpy.types.Context) -> list[Reference]:
 
 
 class WASHI_OT_apply(bpy.types.Operator):
-    """Make a material of this texture and give it to the selected objects"""
+    """Make a material of this texture and give it to the selected objects, or put it into the active material, as "Into" says"""
 
     bl_idname = "washi.apply"
     bl_label = "Apply"
