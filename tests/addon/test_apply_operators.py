@@ -559,3 +559,30 @@ def test_textures_that_were_tried_and_that_nothing_shows_are_not_saved(explored:
     bpy.ops.ed.undo()
     bpy.ops.ed.redo()
     assert len(bpy.data.materials) == 5, "undo knows them still"
+
+
+@pytest.mark.parametrize("mode", ["EDIT", "SCULPT", "TEXTURE_PAINT"])
+def test_what_is_edited_or_sculpted_gets_the_material_without_being_selected(explored: Any, mode: str) -> None:
+    thing = plane()
+    bpy.ops.object.select_all(action="DESELECT")
+    bpy.ops.object.mode_set(mode=mode)
+    assert not thing.select_get()
+    bpy.ops.washi.apply()
+    assert "washi_latent" in thing.active_material
+
+
+def test_undo_takes_an_asset_s_mark_back_in_edit_mode_too(explored: Any) -> None:
+    name = plane().name
+    bpy.ops.washi.apply()
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.ed.undo_push(message="Edit Mode")
+    bpy.ops.washi.mark_asset()
+
+    def marked() -> bool:
+        return bpy.data.objects[name].active_material.asset_data is not None
+
+    assert marked()
+    bpy.ops.ed.undo()
+    assert not marked()
+    bpy.ops.ed.redo()
+    assert marked()

@@ -26,11 +26,22 @@ def gestures() -> list[Any]:
 
 
 @pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch, gestures: list[Any]) -> Iterator[Jobs]:
+def renders() -> set[str]:
+    """What Blender is at work on besides."""
+    return set()
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch, gestures: list[Any], renders: set[str]) -> Iterator[Jobs]:
     """Jobs of a window, whose timer the tests turn by hand."""
     timers = SimpleNamespace(is_registered=lambda _: True, register=lambda _: None, unregister=lambda _: None)
     context = SimpleNamespace(window_manager=SimpleNamespace(windows=[SimpleNamespace(modal_operators=gestures)]))
-    monkeypatch.setattr(module, "bpy", SimpleNamespace(app=SimpleNamespace(background=False, timers=timers), context=context, types=bpy.types))
+    monkeypatch.setattr(
+        module,
+        "bpy",
+        SimpleNamespace(app=SimpleNamespace(background=False, timers=timers, is_job_running=renders.__contains__), context=context, types=bpy.types),
+    )
+    monkeypatch.setattr(module, "redraw", lambda: None)
     made = Jobs()
     yield made
     made.close()
@@ -119,6 +130,32 @@ def test_nothing_is_written_in_the_middle_of_a_stroke(jobs: Jobs, gestures: list
     del gestures[1]
     until(jobs, lambda: jobs.current is None)
     assert seen == [("sheet", 0), "sheet"]
+
+
+def test_what_a_render_would_see_waits_for_its_end_and_others_go_on(jobs: Jobs, renders: set[str]) -> None:
+    """Blender crashes where a material's pictures change while Cycles reads them."""
+    seen: list[Any] = []
+    renders.add("RENDER")
+    jobs.run(Job("apply", lambda _: "sheet", seen.append, before=sliced(seen, 1), seen=True))
+    jobs.run(Job("look", lambda _: "look", seen.append))
+    until(jobs, lambda: "look" in seen)
+    assert jobs.poll(), "there is more to come"
+    assert (seen, jobs.current, "when the render ends" in jobs.note) == (["look"], None, True)
+    jobs.give_up()
+    renders.clear()
+    until(jobs, lambda: not jobs.held and jobs.current is None)
+    assert seen == ["look", ("sheet", 0), "sheet"]
+
+
+def test_what_waits_for_a_render_is_replaced_by_its_kind_and_goes_with_the_file(jobs: Jobs, renders: set[str]) -> None:
+    seen: list[str] = []
+    renders.add("RENDER")
+    for name in ("old", "new"):
+        jobs.run(Job(name, lambda _: None, lambda _: seen.append("written"), "write 1", lambda name=name: seen.append(name), seen=True))
+        until(jobs, lambda: jobs.current is None and not jobs.waiting)
+    assert seen == ["old"]
+    jobs.leave()
+    assert (seen, jobs.held) == (["old", "new"], [])
 
 
 def test_a_slice_that_fails_is_said(jobs: Jobs) -> None:

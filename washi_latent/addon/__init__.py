@@ -27,7 +27,8 @@ def _before_save(_: object) -> None:
     """What Blender would not keep in the file leaves nothing there."""
     from .apply import drop_tried
 
-    drop_tried()
+    if not jobs.rendering():
+        drop_tried()
 
 
 def _at_exit() -> None:

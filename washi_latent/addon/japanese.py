@@ -202,6 +202,7 @@ SENTENCES = {
     "Drawing the preview": "プレビューを描いています",
     "Comparing with the picture": "画像と見比べています",
     "Checking the model": "モデルを検証しています",
+    "The texture is drawn: it goes into the material when the render ends": "テクスチャができました。レンダリングが終わったらマテリアルに入れます",
     "Washi {step}": "和紙 {step}",
     "Material {name} is ready": "マテリアル「{name}」ができました",
     "{name} is an asset now": "「{name}」をアセットにしました",

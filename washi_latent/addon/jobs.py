@@ -1,7 +1,7 @@
 """Work that takes a while: in a thread with progress and Esc where there is a window, to its end on the spot in background.
 
 One job runs at a time; others wait their turn. A new one replaces those of its kind, waiting or running. Threads never see Blender:
-`Job.work` computes, `Job.done` runs on the main thread and writes the result, not in the middle of a stroke or a drag.
+`Job.work` computes, `Job.done` runs on the main thread and writes the result, not in the middle of a stroke or a drag, nor what is seen while a render runs.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Job:
         kind: a newer job of the same kind makes it needless; "" for none.
         ended: cleans up, on the main thread, however the work ended.
         replaced: hears that a newer one of its kind takes its place, before it is done.
+        seen: what it writes is seen by a render: it waits for the end of one that runs, and others go on meanwhile.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Job:
     ended: Callable[[], None] = lambda: None
     before: Callable[[Any], Iterator[None]] = lambda _: iter(())
     replaced: Callable[[], None] = lambda: None
+    seen: bool = False
     share: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -136,6 +138,8 @@ class Jobs:
         self.waiting: list[Job] = []
         self.error = ""
         self.note = ""
+        self.held: list[Job] = []
+        """What is computed, and waits for the end of a render."""
         self._leaving: list[Job] = []
 
     def run(self, job: Job, operator: bpy.types.Operator | None = None) -> set[str]:
@@ -169,32 +173,46 @@ class Jobs:
             self._leaving.remove(job)
             job.finish()
         if self.current is not None and not self.current.running:
-            if in_a_gesture() or self.current.slice():
+            if in_a_gesture() or self._hold() or self.current.slice():
                 return True
             job, self.current = self.current, None
             problem = job.finish()
             if problem:
                 self.error = problem
         self._next()
-        return self.current is not None or bool(self._leaving)
+        return self.current is not None or bool(self._leaving or self.held)
+
+    def _hold(self) -> bool:
+        """Put a job aside that a render that runs must not see; whether it is."""
+        job = self.current
+        if job is None or not job.seen or not rendering():
+            return False
+        self.held.append(job)
+        self.current, self.note = None, MESSAGE("The texture is drawn: it goes into the material when the render ends")
+        redraw()
+        self._next()
+        return True
 
     def _next(self) -> None:
-        if self.current is None and self.waiting:
+        if self.current is None and self.held and not rendering():
+            self.current = self.held.pop(0)
+        elif self.current is None and self.waiting:
             self.current = self.waiting.pop(0)
             self.current.begin()
 
     def make_way(self, kind: str) -> None:
         """End jobs of one kind for a newer one."""
-        for older in (*self.waiting, self.current):
+        for older in (*self.waiting, *self.held, self.current):
             if older is not None and older.kind == kind:
                 older.replaced()
         self.drop(kind)
 
     def drop(self, kind: str) -> None:
         """End jobs of one kind."""
-        for job in [job for job in self.waiting if job.kind == kind]:
-            self.waiting.remove(job)
-            job.ended()
+        for jobs in (self.waiting, self.held):
+            for job in [job for job in jobs if job.kind == kind]:
+                jobs.remove(job)
+                job.ended()
         if self.current is not None and self.current.kind == kind:
             self._drop()
 
@@ -239,6 +257,9 @@ class Jobs:
     def leave(self) -> None:
         """End everything, and the operators that watch with it: another file is loaded, or Blender lets go of this."""
         self.cancel()
+        for job in self.held:
+            job.ended()
+        self.held.clear()
         for window in list(WASHI_OT_job.windows):
             _unwatch(window)
         if bpy.app.timers.is_registered(_watch):
@@ -372,6 +393,11 @@ def in_a_gesture() -> bool:
     """Whether the artist is in the middle of a stroke or a drag: an undo step that is pushed then holds half of it."""
     operators = [one for window in bpy.context.window_manager.windows for one in window.modal_operators]
     return any(_makes_a_step(one) for one in operators if one is not None)  # None: of an extension that was disabled
+
+
+def rendering() -> bool:
+    """Whether a render or a bake runs: where materials and pictures change while Cycles reads them, Blender may crash."""
+    return any(bpy.app.is_job_running(kind) for kind in ("RENDER", "OBJECT_BAKE"))
 
 
 def _makes_a_step(operator: bpy.types.Operator) -> bool:

@@ -220,7 +220,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     stands = session.place(scene)
     picked = _Picked(reference(scene), kind, (stands.current, stands.here)) if with_pick and stands is not None else None
     _picked[:] = [*(one for one in _picked if one.kind != kind), *([picked] if picked is not None else ())]  # this takes the place of the scene's own
-    return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, kind, ended, before), operator)
+    return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, kind, ended, before, seen=True), operator)
 
 
 def _let_go(picked: _Picked | None) -> None:

@@ -41,9 +41,11 @@ def active_material(context: bpy.types.Context) -> bpy.types.Material | None:
 
 
 def selected(context: bpy.types.Context) -> list[Reference]:
-    """The objects that are selected."""
-    known = getattr(context, "selected_objects", None)  # a timer's context lacks it
-    return [reference(thing) for thing in (context.view_layer.objects.selected if known is None else known)]
+    """The objects that are selected, and those that are edited, sculpted or painted: they need not be."""
+    there = context.view_layer.objects
+    chosen = list(getattr(context, "selected_objects", there.selected))  # a timer's context lacks the first
+    worked_on = [thing for thing in there if thing.mode != "OBJECT"] if context.mode != "OBJECT" else []
+    return [reference(thing) for thing in dict.fromkeys([*chosen, *worked_on])]
 
 
 class WASHI_OT_apply(bpy.types.Operator):
@@ -110,7 +112,8 @@ class WASHI_OT_apply(bpy.types.Operator):
             drop_ahead()
             shutil.rmtree(temporary, ignore_errors=True)
 
-        return jobs.run(Job(MESSAGE("Drawing the texture"), work, done, ended=ended, before=lambda result: pack_ahead([result[0].files], paper, store)), self)
+        packed = Job(MESSAGE("Drawing the texture"), work, done, ended=ended, before=lambda result: pack_ahead([result[0].files], paper, store), seen=True)
+        return jobs.run(packed, self)
 
 
 def _target(context: bpy.types.Context) -> tuple[Reference | None, str]:
@@ -182,6 +185,7 @@ class WASHI_OT_mark_asset(_OfMaterial, bpy.types.Operator):
 
         def done(preview: bytes | None) -> None:
             acting()
+            session.changing()
             marked = mark_asset(wanted, catalogue, preview)
             jobs.note = marked.note or sentence(MESSAGE("{name} is an asset now"), name=marked.material)
             session.push(MESSAGE("Mark as Asset"))
