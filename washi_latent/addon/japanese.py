@@ -197,6 +197,7 @@ OPERATORS = {
 SENTENCES = {
     "Opening the model": "モデルを開いています",
     "Looking around": "まわりを見ています",
+    "Sculpted": "スカルプト",
     "Drawing the history": "履歴を描いています",
     "Drawing the texture": "テクスチャを描いています",
     "Drawing the preview": "プレビューを描いています",

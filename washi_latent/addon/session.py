@@ -6,6 +6,7 @@ Call on the main thread only.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ _opened: tuple[Any, ...] = ()
 _shown: list[engine.Look] = []
 _drawn: Reference = ""
 """The scene whose panels were drawn last without a look."""
+_sculpted: object = None
+"""What `sculpture` said when the last step in Sculpt Mode was taken."""
 
 
 # Where the search stands
@@ -110,6 +113,53 @@ def changing() -> None:
         bpy.data.texts.remove(bpy.data.texts.new("Washi"))
 
 
+def stepping() -> None:
+    """A step of the artist's comes: what waits to be one is one of its own, and so is what was sculpted."""
+    acting()
+    hold_sculpture()
+
+
+def hold_sculpture() -> None:
+    """In Sculpt Mode, where something was sculpted since the last step of ours, push one that holds the whole file.
+
+    From a step of ours back to a stroke Blender takes back nothing but strokes; the search would come back one undo later, with the stroke.
+    """
+    global _sculpted  # noqa: PLW0603 - of the undo stack, of which there is one
+    if bpy.context.mode != "SCULPT":
+        return
+    now = sculpture(bpy.context.view_layer.objects.active)
+    if now != _sculpted:
+        push(MESSAGE("Sculpted"))
+        _sculpted = now
+
+
+SCULPTED = {
+    "FLOAT_VECTOR": ("vector", 3, "f4"),
+    "FLOAT": ("value", 1, "f4"),
+    "INT": ("value", 1, "i4"),
+    "FLOAT_COLOR": ("color", 4, "f4"),
+    "BYTE_COLOR": ("color", 4, "f4"),
+}
+"""Of attributes by their type: the property, how many numbers it is and of which kind."""
+
+
+def sculpture(thing: bpy.types.Object) -> object:
+    """What tells a mesh that is sculpted from one that was sculpted on; where its strokes lie elsewhere, never the same."""
+    import numpy as np
+
+    mesh = thing.data
+    if thing.use_dynamic_topology_sculpting or mesh.shape_keys is not None or any(one.type == "MULTIRES" for one in thing.modifiers):
+        return object()
+    parts: list[tuple[str, int]] = []
+    for attribute in mesh.attributes:
+        if attribute.data_type in SCULPTED and not attribute.name.startswith((".edge", ".corner")):
+            name, width, kind = SCULPTED[attribute.data_type]
+            values = np.empty(len(attribute.data) * width, kind)
+            attribute.data.foreach_get(name, values)
+            parts.append((attribute.name, zlib.crc32(values)))
+    return thing.session_uid, parts
+
+
 def reset_directions(scene: bpy.types.Scene) -> None:
     """Set the sliders of the directions back to 0, which leaves nothing of them in the file; no update hears of it."""
     sliders = scene.washi.directions
@@ -145,7 +195,7 @@ def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None
     """Change the scene's search, and look there; what went wrong in one sentence, or None."""
     from ..core.errors import WashiError
 
-    acting()
+    stepping()
     stands = place(scene)
     try:
         if not scene.is_editable:
@@ -278,7 +328,7 @@ def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], s
     def done(packed: str) -> None:
         there = found(bpy.data.scenes, here)
         if there is not None and (there.washi.model, there.washi.state) == before:
-            acting()
+            stepping()
             write(there, packed)
             push(message)
             look_soon(there)
@@ -398,6 +448,8 @@ def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
 
 def forget() -> None:
     """Let go of everything: another file, or the extension is disabled."""
+    global _sculpted  # noqa: PLW0603 - as above
+    _sculpted = None
     _given_up.clear()
     _undrawn.clear()
     _shown.clear()

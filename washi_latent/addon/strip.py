@@ -197,6 +197,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
             return
         if picked is None or not picked.owed:
             settle()  # a pick of another scene's, of which nothing is written yet
+            session.hold_sculpture()
         made = finish(drawn, name, lengths)
         unused = [one for name in made.materials if (one := found(bpy.data.materials, name)) is not None and is_unused(one)]
         kept = keep_unused(unused) if unused else None

@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 
 from .. import engine, preferences, session
-from ..jobs import Job, acting, jobs
+from ..jobs import Job, jobs
 from ..references import Reference, name_of, reference
 from ..translations import MESSAGE, sentence, translated
 from .explore import searched
@@ -102,7 +102,7 @@ class WASHI_OT_apply(bpy.types.Operator):
             return engine.keep_files([sheet], [file], beside)[0], lengths
 
         def done(result: tuple[engine.Sheet, Lengths]) -> None:
-            acting()
+            session.stepping()
             sheet, lengths = result
             applied = apply_sheet(sheet, name, objects, into, paper, store, known=lengths)
             jobs.note = applied.note or sentence(MESSAGE("Material {name} is ready"), name=applied.material)
@@ -155,7 +155,7 @@ class WASHI_OT_continue_from_material(_OfMaterial, bpy.types.Operator):
             return jobs.fail(str(error), self)
         if not preferences.model_folder(made["model"]):
             return jobs.fail(MESSAGE("The model that made this material is not here: add it first"), self)
-        acting()
+        session.stepping()
         problem = session.choose_model(context.scene, made["model"])
         if problem:
             return jobs.fail(problem, self)
@@ -184,7 +184,7 @@ class WASHI_OT_mark_asset(_OfMaterial, bpy.types.Operator):
             return None if picture is None else engine.preview(picture)
 
         def done(preview: bytes | None) -> None:
-            acting()
+            session.stepping()
             session.changing()
             marked = mark_asset(wanted, catalogue, preview)
             jobs.note = marked.note or sentence(MESSAGE("{name} is an asset now"), name=marked.material)
