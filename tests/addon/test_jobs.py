@@ -127,9 +127,13 @@ def test_nothing_is_written_in_the_middle_of_a_stroke(jobs: Jobs, gestures: list
     for _ in range(3):
         assert jobs.poll()
     assert seen == []
-    del gestures[1]
+    held = gestures.pop(1)
     until(jobs, lambda: jobs.current is None)
     assert seen == [("sheet", 0), "sheet"]
+    gestures.append(held)
+    jobs.run(Job("look", lambda _: "look", seen.append, quiet=True))
+    until(jobs, lambda: jobs.current is None)
+    assert seen[-1] == "look", "which writes nothing"
 
 
 def test_what_a_render_would_see_waits_for_its_end_and_others_go_on(jobs: Jobs, renders: set[str]) -> None:

@@ -32,6 +32,7 @@ class Job:
         kind: a newer job of the same kind makes it needless; "" for none.
         ended: cleans up, on the main thread, however the work ended.
         replaced: hears that a newer one of its kind takes its place, before it is done.
+        quiet: it writes nothing into the file, and need not wait for the end of a stroke or a drag.
         seen: what it writes is seen by a render: it waits for the end of one that runs, and others go on meanwhile.
     """
 
@@ -42,6 +43,7 @@ class Job:
     ended: Callable[[], None] = lambda: None
     before: Callable[[Any], Iterator[None]] = lambda _: iter(())
     replaced: Callable[[], None] = lambda: None
+    quiet: bool = False
     seen: bool = False
     share: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -173,7 +175,7 @@ class Jobs:
             self._leaving.remove(job)
             job.finish()
         if self.current is not None and not self.current.running:
-            if in_a_gesture() or self._hold() or self.current.slice():
+            if (not self.current.quiet and in_a_gesture()) or self._hold() or self.current.slice():
                 return True
             job, self.current = self.current, None
             problem = job.finish()

@@ -370,7 +370,7 @@ def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None
             thumbnails_soon(there)
 
     # Undo, or another scene's window, may show this place again.
-    return jobs.run(Job(MESSAGE("Looking around"), work, done, "look", replaced=lambda: _given_up.discard(key)), operator)
+    return jobs.run(Job(MESSAGE("Looking around"), work, done, "look", replaced=lambda: _given_up.discard(key), quiet=True), operator)
 
 
 def look_when_drawn(scene: bpy.types.Scene) -> None:
@@ -443,7 +443,7 @@ def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
         again()
         previews.small.update({one: drawn[one[2]] for one in missing})
 
-    return jobs.run(Job(MESSAGE("Drawing the history"), work, done, "thumbnails", replaced=again))
+    return jobs.run(Job(MESSAGE("Drawing the history"), work, done, "thumbnails", replaced=again, quiet=True))
 
 
 def forget() -> None:

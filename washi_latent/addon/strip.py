@@ -118,7 +118,7 @@ def show(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> 
     def shown(_: object = None) -> None:
         _given_up.discard(wanted)
 
-    return jobs.run(Job(MESSAGE("Interpolating"), work, shown, "strip", replaced=shown), operator)
+    return jobs.run(Job(MESSAGE("Interpolating"), work, shown, "strip", replaced=shown, quiet=True), operator)
 
 
 def show_when_drawn(scene: bpy.types.Scene) -> None:
