@@ -306,6 +306,12 @@ def test_curves_and_texts_take_paper(paper: SimpleNamespace, kind: str) -> None:
     assert bpy.data.objects["Thing"].active_material.name == "Paper"
 
 
+def test_objects_that_were_deleted_meanwhile_are_said_to_be(paper: SimpleNamespace) -> None:
+    with pytest.raises(WashiError, match="not there any more: select others"):
+        apply_sheet(paper, "Paper", ["gone"])
+    assert not bpy.data.images
+
+
 def test_objects_without_a_surface_are_refused(paper: SimpleNamespace) -> None:
     bpy.context.scene.collection.objects.link(bpy.data.objects.new("Empty", None))
     with pytest.raises(WashiError, match="shows a surface"):

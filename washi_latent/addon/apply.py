@@ -181,13 +181,16 @@ def carriers(names: Iterable[Reference]) -> list[bpy.types.Object]:
     """The objects of these names that can show paper, each once.
 
     Raises:
-        WashiError: names were given and none of them can.
+        WashiError: names were given and none of them can, or they are all gone.
     """
     wanted = list(dict.fromkeys(names))
-    there = [thing for name in wanted if (thing := found(bpy.data.objects, name)) is not None and thing.type in CARRIERS]
+    known = [thing for name in wanted if (thing := found(bpy.data.objects, name)) is not None]
+    there = [thing for thing in known if thing.type in CARRIERS]
     # A library override's slots are its own, though its mesh is not.
     able = [thing for thing in there if thing.is_editable and (thing.data.is_editable or thing.material_slots)]
     if wanted and not able:
+        if not known:
+            raise refused("the objects that were selected are not there any more: select others, and apply again")
         if there:
             raise refused("the selected objects belong to another file: make them local, or use library overrides")
         raise refused("none of the selected objects shows a surface: select a mesh, a curve or a text")

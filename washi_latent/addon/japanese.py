@@ -246,6 +246,9 @@ MATERIALS = {
     "the pictures hold {0} textures, and the sequence {1}: write the sequence again": "画像には {0} 枚、シーケンスには {1} 枚のテクスチャがあります。シーケンスを書き出し直してください",
     "the pictures lie in a folder beside the file: save the file first": "画像はファイルの隣のフォルダーに保存します。先にファイルを保存してください",
     "the record of how {0} was made is damaged: apply a texture to it again": "{0} の来歴の記録が壊れています。テクスチャを適用し直してください",
+    "the objects that were selected are not there any more: select others, and apply again": (
+        "選択していたオブジェクトはもうありません。別のオブジェクトを選択して、適用し直してください"
+    ),
     "the selected objects belong to another file: make them local, or use library overrides": "選択オブジェクトは別のファイルのものです。ローカル化するか、ライブラリオーバーライドを使ってください",
     "the sequence begins and ends at the same position: choose another end": "シーケンスの始まりと終わりが同じ位置です。終わりを変えてください",
     "the texture has no colour: generate it again": "テクスチャに色がありません。生成し直してください",
