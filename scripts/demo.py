@@ -16,7 +16,7 @@ from washi_latent.cli import main as command
 from washi_latent.core import WashiError, load_model, write_png
 from washi_latent.core.images import rgb, write_json
 
-SEARCHES = (("first", 1, "0,0,3"), ("second", 1, "3,0,0"))
+SEARCHES = (("first", 1, "6,1,6"), ("second", 1, "4,4,2"))
 
 
 def main() -> int:

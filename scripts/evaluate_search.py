@@ -39,6 +39,7 @@ import numpy as np  # noqa: E402 - one thread is asked for before NumPy loads
 from search_peers import METHODS, Player  # noqa: E402
 
 from washi_latent.core import TextureModel, find_latents, load_model, read_image, texture_features  # noqa: E402
+from washi_latent.core.find import counted  # noqa: E402
 from washi_latent.core.images import resize, rgb  # noqa: E402
 from washi_latent.core.preference import survey  # noqa: E402
 
@@ -365,7 +366,7 @@ def find(arguments: argparse.Namespace) -> None:
     judge = Judge(held_out_features, model.generate(np.random.default_rng(99).normal(size=(400, model.latent_dim)), size), (3, *(28,) * 6))
     random = model.generate(np.random.default_rng(7).normal(size=(2000, model.latent_dim)), size)
     space = survey(model, 0)
-    points, judged = space(texture_features(random)), judge(random)
+    points, judged = counted(space(texture_features(random))), judge(random)
     rows = []
     for target in sorted(targets(model, counts_of(arguments.targets), arguments.scans), key=lambda one: one.number):
         began = time.process_time()
@@ -373,7 +374,7 @@ def find(arguments: argparse.Namespace) -> None:
         seconds = time.process_time() - began
         wanted = judge(target.picture[None])[0]
         similarity = 1 - np.linalg.norm(judged - wanted, axis=1) / judge.unit
-        chosen = np.linalg.norm(points - space(texture_features(target.picture[None])), axis=1).argmin()
+        chosen = np.linalg.norm(points - counted(space.within_reach(space(texture_features(target.picture[None])))), axis=1).argmin()
         rows.append((judge.similarity(found, wanted)[0], similarity[chosen], similarity.max(), seconds))
     ours, same, best, seconds = np.array(rows).T
     print(f"{model.info.name}, {len(rows)} targets, held-out similarity: found {ours.mean():.3f}; of 2,000 random the nearest by the same")

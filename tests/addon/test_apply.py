@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ bpy = pytest.importorskip("bpy")
 
 from rendering import MAPS, black, flat_sheets, flat_values, glow, plane, render, sheet, sky
 
-from washi_latent.addon.apply import apply_sheet, drop_ahead, mark_asset, pack_ahead, provenance_of
+from washi_latent.addon.apply import apply_sheet, digest, drop_ahead, mark_asset, pack_ahead, provenance_of
 from washi_latent.addon.materials import PROVENANCE, PaperOptions
 from washi_latent.core import WashiError
 
@@ -232,6 +234,36 @@ def test_an_artists_own_material_of_that_name_is_left_alone(paper: SimpleNamespa
     assert PROVENANCE not in mine
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tree: setattr(tree.nodes["Mapping"].inputs["Scale"], "default_value", (1, 2, 3)),
+        lambda tree: tree.nodes.new("ShaderNodeHueSaturation"),
+        lambda tree: tree.links.remove(tree.links[0]),
+        lambda tree: tree.nodes["Mapping"].inputs["Rotation"].keyframe_insert("default_value"),
+    ],
+)
+def test_nodes_that_the_artist_changed_are_left_as_they_are(paper: SimpleNamespace, change: Callable[[Any], Any]) -> None:
+    first, second = plane("A"), plane("B")
+    apply_sheet(paper, "Paper", ["A"])
+    mine = first.active_material
+    change(mine.node_tree)
+    before = digest(mine)
+    assert apply_sheet(paper, "Paper", ["B"]).material == "Paper.001"
+    assert (first.active_material, digest(mine)) == (mine, before)
+    assert second.active_material != mine
+    assert apply_sheet(paper, "Paper", ["B"]).material == "Paper.001", "which is as it was made"
+
+
+def test_nodes_that_were_only_moved_and_reloaded_count_as_they_were_made(paper: SimpleNamespace, saved: Path) -> None:
+    plane("A")
+    apply_sheet(paper, "Paper", ["A"])
+    bpy.data.materials["Paper"].node_tree.nodes["Mapping"].location = (7, 7)
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.open_mainfile(filepath=str(saved / "scene.blend"))
+    assert apply_sheet(paper, "Paper", ["A"]).material == "Paper"
+
+
 def test_into_a_material_keeps_its_name_and_users(tmp_path: Path) -> None:
     for name in ("A", "B"):
         plane(name)
@@ -272,6 +304,12 @@ def test_curves_and_texts_take_paper(paper: SimpleNamespace, kind: str) -> None:
     bpy.context.scene.collection.objects.link(bpy.data.objects.new("Thing", data))
     apply_sheet(paper, "Paper", ["Thing"])
     assert bpy.data.objects["Thing"].active_material.name == "Paper"
+
+
+def test_objects_that_were_deleted_meanwhile_are_said_to_be(paper: SimpleNamespace) -> None:
+    with pytest.raises(WashiError, match="not there any more: select others"):
+        apply_sheet(paper, "Paper", ["gone"])
+    assert not bpy.data.images
 
 
 def test_objects_without_a_surface_are_refused(paper: SimpleNamespace) -> None:

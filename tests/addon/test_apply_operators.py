@@ -471,7 +471,7 @@ def test_an_object_that_is_gone_leaves_its_name_to_others(explored: Any, waiting
     bpy.ops.washi.apply()
     bpy.data.objects.remove(thing)
     other = unwrapped("Lamp", 1.0)
-    assert "none of the selected objects" in (land(waiting[0]) or "")
+    assert "are not there any more" in (land(waiting[0]) or "")
     assert other.active_material is None
 
 
@@ -531,3 +531,58 @@ def test_a_pinned_material_is_the_one_that_is_meant(explored: Any) -> None:
     assert active_material(SimpleNamespace(space_data=editor, object=thing)) == shown
     assert active_material(SimpleNamespace(space_data=None, object=thing)) == shown
     assert active_material(SimpleNamespace(space_data=None, object=None)) is None
+
+
+def test_a_script_s_timer_applies_too(explored: Any) -> None:
+    """There no window is known, and with it neither what is selected nor what is active."""
+    thing = plane()
+    with bpy.context.temp_override(window=None):
+        assert not bpy.ops.washi.continue_from_material.poll()
+        bpy.ops.washi.apply()
+        assert bpy.ops.washi.continue_from_material.poll()
+    assert "washi_latent" in thing.active_material
+
+
+def test_textures_that_were_tried_and_that_nothing_shows_are_not_saved(explored: Any, tmp_path: Path) -> None:
+    """Blender leaves out a material without users, and saves its pictures: a file would grow with each that is tried."""
+    thing = plane()
+    for index in range(4):
+        bpy.ops.washi.apply(index=index)
+    tried = [one for one in bpy.data.materials if one.users == 0]
+    assert len(tried) == 3
+    tried[0].node_tree.nodes.new("ShaderNodeHueSaturation")
+    kept = bpy.data.materials.new("Mine"), tried[0], thing.active_material
+    bpy.ops.ed.undo_push(message="Tried")
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    assert set(bpy.data.materials) == set(kept)
+    assert len([image for image in bpy.data.images if image.users]) == 2 * len([n for n in kept[2].node_tree.nodes if n.type == "TEX_IMAGE"])
+    bpy.ops.ed.undo()
+    bpy.ops.ed.redo()
+    assert len(bpy.data.materials) == 5, "undo knows them still"
+
+
+@pytest.mark.parametrize("mode", ["EDIT", "SCULPT", "TEXTURE_PAINT"])
+def test_what_is_edited_or_sculpted_gets_the_material_without_being_selected(explored: Any, mode: str) -> None:
+    thing = plane()
+    bpy.ops.object.select_all(action="DESELECT")
+    bpy.ops.object.mode_set(mode=mode)
+    assert not thing.select_get()
+    bpy.ops.washi.apply()
+    assert "washi_latent" in thing.active_material
+
+
+def test_undo_takes_an_asset_s_mark_back_in_edit_mode_too(explored: Any) -> None:
+    name = plane().name
+    bpy.ops.washi.apply()
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.ed.undo_push(message="Edit Mode")
+    bpy.ops.washi.mark_asset()
+
+    def marked() -> bool:
+        return bpy.data.objects[name].active_material.asset_data is not None
+
+    assert marked()
+    bpy.ops.ed.undo()
+    assert not marked()
+    bpy.ops.ed.redo()
+    assert marked()

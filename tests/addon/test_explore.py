@@ -308,3 +308,96 @@ def test_two_windows_that_show_two_scenes_come_to_rest(washi: Any, monkeypatch: 
     bpy.data.scenes.remove(second)
     session.thumbnails_soon(first)
     assert set(previews.small) == set(session.small_pictures(first))
+
+
+def test_a_search_that_began_is_not_written_where_another_model_was_chosen_meanwhile(washi: Any, begun: list[Job]) -> None:
+    session.begin(scene())
+    session.choose_model(scene(), "washi-sheet")
+    begun[0].done(engine.begin(session.preferences.model_folder("small-64"), 0, 0))
+    assert (washi.model, washi.state) == ("washi-sheet", "")
+
+
+def test_small_pictures_that_can_not_be_drawn_are_not_tried_over_and_over(washi: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Panels ask for them whenever they are drawn, and they are drawn when it failed."""
+    bpy.ops.washi.explore()
+    tried: list[int] = []
+
+    def failing(*_: Any) -> None:
+        tried.append(1)
+        raise MemoryError
+
+    monkeypatch.setattr(engine, "thumbnails", failing)
+    timers = SimpleNamespace(is_registered=lambda _: False, register=lambda look: look())
+    window = SimpleNamespace(app=SimpleNamespace(background=False, timers=timers), data=bpy.data, context=bpy.context)
+    monkeypatch.setattr(session, "bpy", window)
+    for _ in range(3):
+        session.look_when_drawn(scene())
+    assert len(tried) == 1
+    session.thumbnails_soon(scene())
+    assert len(tried) == 2, "the next gesture tries again"
+
+
+def test_points_of_an_earlier_model_of_this_name_are_not_drawn(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    bpy.ops.washi.sequence_from(end="A")
+    washi.sequence_end = engine.to_text((1.0, 2.0))
+    assert {len(latent) for *_, latent in session.small_pictures(scene())} == {len(stands().here)}
+
+
+def test_a_search_that_can_not_be_read_is_said_and_left_alone(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    washi.state = saved = washi.state.replace('"nodes"', '"places"')
+    for act in (bpy.ops.washi.explore, bpy.ops.washi.others):
+        with pytest.raises(RuntimeError, match="can't be read: begin a new one"):
+            act()
+    assert washi.state == saved
+    bpy.ops.washi.explore(restart=True)
+    assert stands().model == "small-64"
+
+
+def test_what_was_kept_is_chosen_in_the_list_and_another_once_it_is_let_go(washi: Any) -> None:
+    bpy.ops.washi.explore()
+    for name in ("Moss", "Bark"):
+        bpy.ops.washi.keep(name=name)
+    assert washi.favourite_index == 1
+    bpy.ops.washi.forget(name="Bark")
+    assert washi.favourite_index == 0
+    bpy.ops.washi.keep(name="Stone")
+    bpy.ops.washi.keep(name="Moss", index=4)
+    assert washi.favourites[washi.favourite_index].name == "Moss"
+
+
+def test_a_button_that_can_not_be_pressed_says_why(washi: Any) -> None:
+    for operator in (bpy.ops.washi.pick, bpy.ops.washi.back, bpy.ops.washi.forward, bpy.ops.washi.apply, bpy.ops.washi.sequence_write):
+        with pytest.raises(RuntimeError, match="no search here yet: begin with Explore"):
+            operator()
+    bpy.ops.washi.explore()
+    with pytest.raises(RuntimeError, match="where the search began"):
+        bpy.ops.washi.back()
+    with pytest.raises(RuntimeError, match="nothing ahead"):
+        bpy.ops.washi.forward()
+    for operator in (bpy.ops.washi.continue_from_material, bpy.ops.washi.mark_asset):
+        with pytest.raises(RuntimeError, match="not made by Washi Latent"):
+            operator()
+    with pytest.raises(RuntimeError, match="opens over a 3D viewport"):
+        bpy.ops.washi.gallery()
+
+
+def test_another_number_of_cores_holds_for_models_that_are_loaded_already(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[int] = []
+
+    def load(_: str, threads: int) -> Any:
+        loaded.append(threads)
+        return model
+
+    monkeypatch.setattr("washi_latent.core.models.load_model", load)
+    engine.forget_models()
+    for threads in (1, 2, 2):
+        engine.model(str(model.info.folder), threads)
+    engine.forget_models()
+    assert loaded == [1, 2]
+
+
+def test_a_model_s_card_says_its_units(models_folder: Path) -> None:
+    facts = engine.card(str(models_folder / "small-64"))
+    assert (facts["Size"], facts["Scale"]) == ("32 × 32 px", "0.1 mm/px")

@@ -131,6 +131,45 @@ def test_undo_follows_the_search_where_a_mode_is_another(washi: Any) -> None:
             assert bpy.context.scene.washi.state == state, mode
 
 
+def test_undo_follows_the_search_between_strokes_of_sculpting(washi: Any) -> None:
+    """Back from a step that holds the file to a stroke, Blender by itself takes back nothing."""
+    bpy.ops.wm.read_factory_settings()
+    bpy.context.scene.washi.model = "small-64"
+    bpy.ops.washi.explore()
+    bpy.ops.object.mode_set(mode="SCULPT")
+    bpy.ops.ed.undo_push(message="Sculpt Mode")
+
+    def seen() -> tuple[float, int, int]:
+        mask = bpy.data.objects["Cube"].data.attributes.get(".sculpt_mask")
+        materials = [one for one in bpy.data.materials if "washi_latent" in one]
+        return round(mask.data[0].value, 2) if mask else 0.0, stands().current, len(materials)
+
+    def stroke(value: float) -> None:
+        bpy.ops.paint.mask_flood_fill(mode="VALUE", value=value)
+        bpy.ops.ed.undo_push(message="Stroke")
+
+    states = [seen()]
+    for act in (0.2, 2, 3, 0.4, 0.5, 5, 0.6, bpy.ops.washi.apply, 7, 0.7):
+        if isinstance(act, float):
+            stroke(act)
+        elif isinstance(act, int):
+            bpy.ops.washi.pick(index=act)
+        else:
+            act()
+        states.append(seen())
+    back = [states[-1]]
+    while back[-1] != states[0]:
+        bpy.ops.ed.undo()
+        back.append(seen())
+    assert list(dict.fromkeys(back)) == states[::-1]
+    assert len(back) <= len(states) + 3, "a step more where a stroke came before one of the search"
+    forth = [back[-1]]
+    while forth[-1] != states[-1]:
+        bpy.ops.ed.redo()
+        forth.append(seen())
+    assert list(dict.fromkeys(forth)) == states
+
+
 def test_undo_follows_the_search_while_a_picture_is_painted(washi: Any) -> None:
     bpy.ops.wm.read_factory_settings()
     bpy.context.scene.washi.model = "small-64"

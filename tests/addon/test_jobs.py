@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,10 +20,28 @@ from washi_latent.core import WashiError
 
 
 @pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+def gestures() -> list[Any]:
+    """What runs in the window besides."""
+    return []
+
+
+@pytest.fixture
+def renders() -> set[str]:
+    """What Blender is at work on besides."""
+    return set()
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch, gestures: list[Any], renders: set[str]) -> Iterator[Jobs]:
     """Jobs of a window, whose timer the tests turn by hand."""
     timers = SimpleNamespace(is_registered=lambda _: True, register=lambda _: None, unregister=lambda _: None)
-    monkeypatch.setattr(module, "bpy", SimpleNamespace(app=SimpleNamespace(background=False, timers=timers)))
+    context = SimpleNamespace(window_manager=SimpleNamespace(windows=[SimpleNamespace(modal_operators=gestures)]))
+    monkeypatch.setattr(
+        module,
+        "bpy",
+        SimpleNamespace(app=SimpleNamespace(background=False, timers=timers, is_job_running=renders.__contains__), context=context, types=bpy.types),
+    )
+    monkeypatch.setattr(module, "redraw", lambda: None)
     made = Jobs()
     yield made
     made.close()
@@ -90,6 +109,57 @@ def test_giving_up_between_slices_writes_nothing_and_cleans_up(jobs: Jobs) -> No
     jobs.cancel()
     until(jobs, lambda: "cleaned" in seen)
     assert seen == [("sheet", 0), "cleaned"]
+
+
+@pytest.mark.parametrize("stroke", ["SCULPT_OT_brush_stroke", "GREASE_PENCIL_OT_brush_stroke"])
+def test_nothing_is_written_in_the_middle_of_a_stroke(jobs: Jobs, gestures: list[Any], stroke: str) -> None:
+    seen: list[Any] = []
+    area, _, name = stroke.partition("_OT_")
+    options = getattr(getattr(bpy.ops, area.lower()), name).bl_options
+    gestures += [
+        SimpleNamespace(bl_idname="WM_OT_context_modal_mouse", bl_options={"UNDO"}),  # in Python, as an extension's that watches for hours
+        SimpleNamespace(bl_idname=stroke, bl_options=options),
+        None,
+    ]
+    jobs.run(Job("job", lambda _: "sheet", seen.append, before=sliced(seen, 1)))
+    assert jobs.current is not None
+    jobs.current.wait(20)
+    for _ in range(3):
+        assert jobs.poll()
+    assert seen == []
+    held = gestures.pop(1)
+    until(jobs, lambda: jobs.current is None)
+    assert seen == [("sheet", 0), "sheet"]
+    gestures.append(held)
+    jobs.run(Job("look", lambda _: "look", seen.append, quiet=True))
+    until(jobs, lambda: jobs.current is None)
+    assert seen[-1] == "look", "which writes nothing"
+
+
+def test_what_a_render_would_see_waits_for_its_end_and_others_go_on(jobs: Jobs, renders: set[str]) -> None:
+    """Blender crashes where a material's pictures change while Cycles reads them."""
+    seen: list[Any] = []
+    renders.add("RENDER")
+    jobs.run(Job("apply", lambda _: "sheet", seen.append, before=sliced(seen, 1), seen=True))
+    jobs.run(Job("look", lambda _: "look", seen.append))
+    until(jobs, lambda: "look" in seen)
+    assert jobs.poll(), "there is more to come"
+    assert (seen, jobs.current, "when the render ends" in jobs.note) == (["look"], None, True)
+    jobs.give_up()
+    renders.clear()
+    until(jobs, lambda: not jobs.held and jobs.current is None)
+    assert seen == ["look", ("sheet", 0), "sheet"]
+
+
+def test_what_waits_for_a_render_is_replaced_by_its_kind_and_goes_with_the_file(jobs: Jobs, renders: set[str]) -> None:
+    seen: list[str] = []
+    renders.add("RENDER")
+    for name in ("old", "new"):
+        jobs.run(Job(name, lambda _: None, lambda _: seen.append("written"), "write 1", lambda name=name: seen.append(name), seen=True))
+        until(jobs, lambda: jobs.current is None and not jobs.waiting)
+    assert seen == ["old"]
+    jobs.leave()
+    assert (seen, jobs.held) == (["old", "new"], [])
 
 
 def test_a_slice_that_fails_is_said(jobs: Jobs) -> None:
@@ -203,3 +273,55 @@ def test_what_waits_for_a_job_hears_of_the_next_action_first(monkeypatch: pytest
     monkeypatch.setattr(module, "before_acting", [lambda: heard.append(True)])
     assert module.WASHI_OT_job.modal(None, None, SimpleNamespace(type=kind, value=value)) == {"PASS_THROUGH"}
     assert bool(heard) == acts
+
+
+class Workspace:
+    """A workspace whose status text can be read."""
+
+    def __init__(self, number: int) -> None:
+        self.session_uid, self.text = number, ""
+
+    def status_text_set(self, text: str | None) -> None:
+        self.text = text or ""
+
+
+@pytest.fixture
+def workspaces(monkeypatch: pytest.MonkeyPatch) -> tuple[Workspace, Workspace, list[str]]:
+    """Two workspaces of a window, and the timers in it."""
+    here, there, timers = Workspace(1), Workspace(2), ["timer"]
+    context = SimpleNamespace(temp_override=lambda **_: nullcontext(), window_manager=SimpleNamespace(event_timer_remove=timers.remove))
+    texts = SimpleNamespace(pgettext_iface=str)
+    registered = SimpleNamespace(is_registered=lambda _: False)
+    app = SimpleNamespace(background=False, translations=texts, timers=registered)
+    monkeypatch.setattr(module, "bpy", SimpleNamespace(app=app, context=context, data=SimpleNamespace(workspaces=[here, there])))
+    monkeypatch.setattr(module, "redraw", lambda: None)
+    monkeypatch.setattr(module.WASHI_OT_job, "windows", {7: "timer"})
+    monkeypatch.setattr(module, "jobs", Jobs())
+    return here, there, timers
+
+
+def watcher() -> SimpleNamespace:
+    """What watches in the window, as far as it is an object of ours."""
+    watching = SimpleNamespace(_window=7, _shown=None, _shown_at=0.0)
+    watching.show = lambda workspace: module.WASHI_OT_job._show(watching, SimpleNamespace(workspace=workspace))
+    return watching
+
+
+def test_a_workspace_that_was_left_while_a_job_ran_keeps_no_progress(workspaces: tuple[Workspace, Workspace, list[str]]) -> None:
+    here, there, timers = workspaces
+    module.jobs.current, watching = Job("Drawing", lambda _: None, lambda _: None), watcher()
+    watching.show(here)
+    module.jobs.current.share, watching._shown_at = 0.5, 0.0
+    watching.show(there)
+    assert (here.text[:7], there.text[:11]) == ("Drawing", "Drawing 50%")
+    module.WASHI_OT_job._end(watching)
+    assert (here.text, there.text, timers) == ("", "", [])
+
+
+def test_nothing_of_a_job_is_left_in_the_window_where_the_extension_is_disabled(workspaces: tuple[Workspace, Workspace, list[str]]) -> None:
+    here, _, timers = workspaces
+    module.jobs.current, watching = Job("Drawing", lambda _: None, lambda _: None), watcher()
+    watching.show(here)
+    module.jobs.leave()
+    assert (here.text, timers, module.WASHI_OT_job.windows) == ("", [], {})
+    module.WASHI_OT_job._end(watching)  # where Blender ends the operator after that, its timer is gone already

@@ -499,7 +499,8 @@ def test_a_sequence_of_another_scene_waits_for_one_that_is_being_written(explore
     monkeypatch.setattr(strip, "jobs", kept)
     monkeypatch.setattr(strip.engine, "draw_sequence", drawing)
     with monkeypatch.context() as window:
-        window.setattr(jobs_module, "bpy", SimpleNamespace(app=SimpleNamespace(background=False, timers=timers)))
+        app = SimpleNamespace(background=False, timers=timers, is_job_running=bpy.app.is_job_running)
+        window.setattr(jobs_module, "bpy", SimpleNamespace(app=app, context=bpy.context))
         strip.write(bpy.context)
         assert began.wait(60)
         with bpy.context.temp_override(scene=second):

@@ -51,6 +51,8 @@ def in_code(folder: Path = ADDON) -> Iterator[str]:
 def in_classes() -> Iterator[str]:
     for one in washi_latent.addon.CLASSES:
         yield getattr(one, "bl_label", "")
+        told = getattr(one, "bl_description", "")
+        yield told if isinstance(told, str) else ""
         is_operator = issubclass(one, bpy.types.Operator)
         if is_operator:
             yield (one.__doc__ or "").strip()
@@ -249,3 +251,10 @@ def test_sentences_with_values_are_recognized(washi: Any, monkeypatch: pytest.Mo
         assert translations.translated(named) == "お気に入り 'Favourites is missing' はありません。Cancel から選んでください"
         assert translations.translated("a favourite needs a name: give it one") == JAPANESE["a favourite needs a name: give it one"]
         assert translations.sentence("Step {number}", number=3) == "ステップ 3"
+
+
+def test_buttons_with_an_icon_alone_say_what_they_open(washi: Any) -> None:
+    """Blender shows a menu's or a popover's description, not its documentation."""
+    opened = [one for one in washi_latent.addon.CLASSES if issubclass(one, bpy.types.Menu) or one.__name__.startswith("WASHI_PT_card")]
+    assert len(opened) == 7
+    assert [one.__name__ for one in opened if not isinstance(getattr(one, "bl_description", None), str)] == []

@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 from washi_latent.cli import main
 from washi_latent.core import ModelInfo, Search, SearchSettings, TextureModel, WashiError, find_latents, load_model
 from washi_latent.core.atlas import ATLAS_FILE, atlas_latents, atlas_of, read_atlas, write_atlas
-from washi_latent.core.find import picture_features, preview_edge
+from washi_latent.core.find import counted, picture_features, preview_edge
 from washi_latent.core.models import amend_bundle, write_bundle
 from washi_latent.core.preference import features_of
 
@@ -225,8 +225,8 @@ def test_finds_nearer_textures_than_any_of_the_atlas(mapped: ModelInfo, seed: in
     shares: list[float] = []
     found = find_latents(model, picture, 256, shares.append, noise_seed)
     assert found.shape == (256, DIM)
-    away = np.linalg.norm(atlas.space(features_of(model, found, noise_seed)) - wanted, axis=1)
-    assert away[0] < np.linalg.norm(atlas.space.points - wanted, axis=1).min()
+    away = np.linalg.norm(counted(atlas.space(features_of(model, found, noise_seed)) - wanted), axis=1)
+    assert away[0] < np.linalg.norm(counted(atlas.space.points - wanted), axis=1).min()
     assert (np.diff(away) > -0.01).all()  # the atlas keeps sixteen bits
     assert shares == sorted(shares)
     assert shares[-1] == 1

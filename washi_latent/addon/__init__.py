@@ -22,6 +22,15 @@ def _before_load(_: object) -> None:
     session.forget()
 
 
+@bpy.app.handlers.persistent
+def _before_save(_: object) -> None:
+    """What Blender would not keep in the file leaves nothing there."""
+    from .apply import drop_tried
+
+    if not jobs.rendering():
+        drop_tried()
+
+
 def _at_exit() -> None:
     """Still enabled when Python ends: the bpy module, which would then never end; or a Blender whose data are gone already."""
     if bpy.app.module:
@@ -40,6 +49,7 @@ def register() -> None:
     command.register()
     strip.register()
     bpy.app.handlers.load_pre.append(_before_load)
+    bpy.app.handlers.save_pre.append(_before_save)
     atexit.register(_at_exit)
 
 
@@ -50,6 +60,7 @@ def unregister() -> None:
     jobs.jobs.close()
     atexit.unregister(_at_exit)
     bpy.app.handlers.load_pre.remove(_before_load)
+    bpy.app.handlers.save_pre.remove(_before_save)
     strip.unregister()
     session.forget()
     engine.forget_models()

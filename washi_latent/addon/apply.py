@@ -5,6 +5,7 @@ Names go in and out, never datablocks: callers keep none across undo.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -78,8 +79,8 @@ def apply_sheet(
     """Make a material of a texture and give it to objects.
 
     Args:
-        name: for a new material. One of this name that shows the same texture is made anew, unless it lies on others at another scale;
-            another texture's is left alone.
+        name: for a new material. One of this name that shows the same texture is made anew, unless it lies on others at another scale
+            or the artist has changed its nodes; another texture's is left alone.
         objects: those that get it, in their active slot (made where there is none). Without any, the material is kept for later.
         into: a material of which the content is replaced instead; it keeps its name and its users.
         store: "PACKED" into the .blend or as "FILES" in the folder textures beside it; before the first save always packed.
@@ -116,6 +117,25 @@ def check(objects: Sequence[Reference], into: Reference | None, options: PaperOp
     return surfaces(objects, options)
 
 
+BUILT = "washi_latent_nodes"
+"""Custom property of a material: `digest` of its nodes as they were made."""
+
+
+def digest(material: bpy.types.Material) -> str:
+    """A digest of what an artist would miss of a material's nodes, were they made anew: kinds, links, values, animation."""
+    tree = material.node_tree
+    parts: list[Any] = [tree.animation_data is not None and bool(tree.animation_data.action or tree.animation_data.drivers)]
+    parts += sorted((node.name, node.bl_idname, node.mute, [_value(socket) for socket in node.inputs]) for node in tree.nodes)
+    ends = ((link.from_node.name, link.from_socket.identifier, link.to_node.name, link.to_socket.identifier) for link in tree.links)
+    return hashlib.sha256(repr((parts, sorted(ends))).encode()).hexdigest()[:16]
+
+
+def _value(socket: bpy.types.NodeSocket) -> Any:
+    """What is set there; nothing where a link says it."""
+    value = None if socket.is_linked else getattr(socket, "default_value", None)
+    return [round(one, 6) for one in value] if hasattr(value, "__iter__") and not isinstance(value, str) else str(value)
+
+
 KEPT = "washi_latent_kept"
 """Custom property of a material that is saved only because of `keep_unused`."""
 
@@ -138,6 +158,7 @@ def fill(material: bpy.types.Material, sheet: Sheet, options: PaperOptions, scal
     before = own_images(material)
     build(material, options, scale, metre(options), lambda add, vector: _sockets(add, vector, images, options))
     remember(material, {**sheet.provenance, "tile_mm": sheet.tile_mm, "tiles_per_unit": list(scale)})
+    material[BUILT] = digest(material)
     take_over(material, before, images)
 
 
@@ -160,13 +181,16 @@ def carriers(names: Iterable[Reference]) -> list[bpy.types.Object]:
     """The objects of these names that can show paper, each once.
 
     Raises:
-        WashiError: names were given and none of them can.
+        WashiError: names were given and none of them can, or they are all gone.
     """
     wanted = list(dict.fromkeys(names))
-    there = [thing for name in wanted if (thing := found(bpy.data.objects, name)) is not None and thing.type in CARRIERS]
+    known = [thing for name in wanted if (thing := found(bpy.data.objects, name)) is not None]
+    there = [thing for thing in known if thing.type in CARRIERS]
     # A library override's slots are its own, though its mesh is not.
     able = [thing for thing in there if thing.is_editable and (thing.data.is_editable or thing.material_slots)]
     if wanted and not able:
+        if not known:
+            raise refused("the objects that were selected are not there any more: select others, and apply again")
         if there:
             raise refused("the selected objects belong to another file: make them local, or use library overrides")
         raise refused("none of the selected objects shows a surface: select a mesh, a curve or a text")
@@ -328,11 +352,12 @@ def own_material(
     """The material of this name if it shows this very texture, else a new one (Blender numbers a name that is taken).
 
     Args:
-        scale: tiles per unit that it will have. One that other objects than these show at another scale is left to them.
+        scale: tiles per unit that it will have. One that other objects than these show at another scale is left to them, and one of which
+            the nodes were changed is left as it is.
         objects: those that will show it.
     """
     numbered = re.compile(re.escape(name) + r"(\.\d{3,})?")
-    same = [one for one in bpy.data.materials if numbered.fullmatch(one.name) and one.is_editable and _same_texture(one, provenance)]
+    same = [one for one in bpy.data.materials if numbered.fullmatch(one.name) and one.is_editable and _same_texture(one, provenance) and _as_made(one)]
     for one in same:
         if scale is None or _has_scale(one, scale):
             return one
@@ -344,6 +369,11 @@ def _has_scale(material: bpy.types.Material, scale: Sequence[float]) -> bool:
     """Whether it was made at this scale; files of before don't say, and count as such."""
     known: Any = (_record(material) or {}).get("tiles_per_unit")
     return known is None or (len(known) == len(scale) and all(max(a, b) <= _SAME_SCALE * min(a, b) for a, b in zip(known, scale, strict=True)))
+
+
+def _as_made(material: bpy.types.Material) -> bool:
+    """Whether its nodes are as they were made; files of before don't say, and count as such."""
+    return BUILT not in material or material[BUILT] == digest(material)
 
 
 def _same_texture(material: bpy.types.Material, provenance: Mapping[str, Any]) -> bool:
@@ -441,6 +471,14 @@ def discard_images(images: Iterable[bpy.types.Image]) -> None:
     for image in list(images):
         if image.users == 0:
             bpy.data.images.remove(image)
+
+
+def drop_tried() -> None:
+    """Let go of textures that were tried and that nothing shows: Blender would leave out the materials and save their pictures all the same."""
+    for material in [one for one in bpy.data.materials if PROVENANCE in one and one.users == 0 and one.is_editable and _as_made(one)]:
+        images = own_images(material)
+        bpy.data.materials.remove(material)
+        discard_images(images)
 
 
 # What made it

@@ -36,7 +36,7 @@ def find(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> 
     def work(progress: engine.Tell) -> object:
         return engine.find_directions(folder, threads, cache, progress)
 
-    return jobs.run(Job(MESSAGE("Finding directions"), work, lambda _: redraw(), "directions"), operator)
+    return jobs.run(Job(MESSAGE("Finding directions"), work, lambda _: redraw(), "directions", quiet=True), operator)
 
 
 def slider(name: str) -> str:

@@ -43,6 +43,8 @@ Tell = Callable[[float], None]
 """What is told the progress, as in `core.progress`."""
 
 _loaded: dict[str, TextureModel] = {}
+_threads: dict[str, int] = {}
+"""That each of them was loaded for: the network keeps to what it was given then."""
 _loading = Lock()
 _kept: dict[tuple[Any, ...], Look] = {}
 _states: dict[str, SearchState] = {}
@@ -222,8 +224,8 @@ def model(folder: str, threads: int) -> TextureModel:
 
     _need(folder)
     with _loading:
-        if folder not in _loaded:
-            _loaded[folder] = load_model(folder, threads=threads)
+        if folder not in _loaded or _threads.get(folder) != threads:
+            _loaded[folder], _threads[folder] = load_model(folder, threads=threads), threads
         return _loaded[folder]
 
 
@@ -246,8 +248,8 @@ def card(folder: str) -> Mapping[str, str]:
         return {
             MESSAGE("Licence"): str(facts["license"]),
             MESSAGE("Latent dimensions"): str(facts["latent"]["dim"]),
-            MESSAGE("Size"): "512 – 4096" if size == "any" else f"{size[1]} × {size[0]}",
-            MESSAGE("Scale"): f"{scale:g} mm" if scale else "–",
+            MESSAGE("Size"): "512 – 4096 px" if size == "any" else f"{size[1]} × {size[0]} px",
+            MESSAGE("Scale"): f"{scale:g} mm/px" if scale else "–",
             MESSAGE("Channels"): ", ".join(facts["channels"]),
         }
     except (OSError, ValueError, KeyError, TypeError, IndexError):

@@ -440,7 +440,10 @@ class WASHI_OT_gallery(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """In editors that have room for it."""
-        return not bpy.app.background and context.scene is not None and context.area is not None and context.area.type in EDITORS
+        room = not bpy.app.background and context.scene is not None and context.area is not None and context.area.type in EDITORS
+        if not room:
+            cls.poll_message_set(translated(MESSAGE("The gallery opens over a 3D viewport, a node editor or an image editor")))
+        return room
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Open it, or close the one that is open."""

@@ -20,6 +20,8 @@ PANELS = {
     "Start Over": "最初から",
     "Strength": "強さ",
     "Model": "モデル",
+    "Choose the model that is searched, or add one": "探索するモデルを選ぶか、追加します",
+    "What this model is: licence, sizes, scale, and its card": "このモデルについて。ライセンス、サイズ、スケール、モデルカード",
     "Add Model…": "モデルを追加…",
     "Read the Model Card": "モデルカードを読む",
     "Licence": "ライセンス",
@@ -43,7 +45,7 @@ SETTINGS = {
     "Name of the favourite": "お気に入りの名前",
     "Seed": "シード",
     "The same seed, model and picks show the same textures. Used when a search begins": "シードとモデルと選び方が同じなら、同じテクスチャが現れます。探索を始めるときに使います",
-    "Sheet": "紙の個体",
+    "Sheet": "シートの番号",
     "Which sheet of each paper is shown: the fibres lie elsewhere. Used when a search begins": "同じ紙のどの一枚を見るか。繊維の位置が変わります。探索を始めるときに使います",
     "How Different": "違いの大きさ",
     "Mean angle between the light's direction and the textures it falls on: small angles give textures that are alike": "光の向きと、光が当たるテクスチャとの平均角度。小さいほど互いに似たテクスチャになります",
@@ -67,12 +69,12 @@ SETTINGS = {
     "Textures that stand for all samples and are shown": "全サンプルを代表して表示するテクスチャの数",
     "Chosen By": "選び方",
     "How representatives are chosen": "代表の選び方",
-    "Learn from Picks": "選び方から学ぶ",
+    "Learn from Picks": "選んだものから学ぶ",
     "By what was picked so far and what was not": "これまでに選んだものと選ばなかったものから決めます",
     "From Elsewhere": "遠くの割合",
-    "Share of the samples that come from all of the model, so that no search is stuck. With Learn from Picks": "モデル全体から取るサンプルの割合。探索の行き詰まりを防ぎます。「選び方から学ぶ」で使います",
+    "Share of the samples that come from all of the model, so that no search is stuck. With Learn from Picks": "モデル全体から取るサンプルの割合。探索の行き詰まりを防ぎます。「選んだものから学ぶ」で使います",
     "Nearest": "最も近い距離",
-    "Samples lie at all distances from this share of the radius up to it. With Learn from Picks": "サンプルを、半径のこの割合から半径までのさまざまな距離に置きます。「選び方から学ぶ」で使います",
+    "Samples lie at all distances from this share of the radius up to it. With Learn from Picks": "サンプルを、半径のこの割合から半径までのさまざまな距離に置きます。「選んだものから学ぶ」で使います",
     "Cover All": "全体を覆う",
     "So that every sample is similar to one that is shown": "どのサンプルも、表示された代表のどれかに似るように選びます",
     "Medoids": "メドイド",
@@ -94,7 +96,7 @@ SETTINGS = {
     "2048 px": "2048ピクセル",
     "For most objects": "たいていのオブジェクト向け",
     "4096 px": "4096ピクセル",
-    "For close-ups": "接写向け",
+    "For close-ups": "クローズアップ向け",
     "Into": "適用先",
     "Which material shows the texture": "テクスチャを表示するマテリアル",
     "New Material": "新規マテリアル",
@@ -161,7 +163,9 @@ OPERATORS = {
     "More Like This": "似たものを見る",
     "Show all textures that this one stands for": "このテクスチャが代表するものをすべて表示します",
     "Index of the representative; -1 shows all representatives again": "代表の番号。-1 で代表の一覧に戻ります",
-    "Make a material of this texture and give it to the selected objects": "このテクスチャのマテリアルを作り、選択オブジェクトに割り当てます",
+    'Make a material of this texture and give it to the selected objects, or put it into the active material, as "Into" says': (
+        "このテクスチャのマテリアルを作り、選択オブジェクトに割り当てます。「適用先」によっては、アクティブマテリアルに入れます"
+    ),
     "Index of the candidate to apply; -1 applies the texture where the search stands": "適用する候補の番号。-1 ならいまの場所のテクスチャ",
     "Name of the favourite to apply instead": "代わりに適用するお気に入りの名前",
     "Continue from This Material": "このマテリアルから続ける",
@@ -193,14 +197,20 @@ OPERATORS = {
 SENTENCES = {
     "Opening the model": "モデルを開いています",
     "Looking around": "まわりを見ています",
+    "Sculpted": "スカルプト",
     "Drawing the history": "履歴を描いています",
     "Drawing the texture": "テクスチャを描いています",
     "Drawing the preview": "プレビューを描いています",
     "Comparing with the picture": "画像と見比べています",
     "Checking the model": "モデルを検証しています",
+    "The texture is drawn: it goes into the material when the render ends": "テクスチャができました。レンダリングが終わったらマテリアルに入れます",
     "Washi {step}": "和紙 {step}",
     "Material {name} is ready": "マテリアル「{name}」ができました",
     "{name} is an asset now": "「{name}」をアセットにしました",
+    "The search of this scene can't be read: begin a new one, or open the file with the newest Washi Latent": (
+        "このシーンの探索を読み込めません。新しく始めるか、最新の Washi Latent で開いてください"
+    ),
+    "The active material was not made by Washi Latent": "アクティブマテリアルは Washi Latent で作ったものではありません",
     "There is no search here yet: begin with Explore": "まだ探索がありません。「探索」から始めてください",
     "The model of this search is not here: add it, or choose another model": "この探索のモデルがありません。追加するか、別のモデルを選んでください",
     "There is no such model here: add it, or choose another": "そのモデルはありません。追加するか、別のモデルを選んでください",
@@ -236,6 +246,9 @@ MATERIALS = {
     "the pictures hold {0} textures, and the sequence {1}: write the sequence again": "画像には {0} 枚、シーケンスには {1} 枚のテクスチャがあります。シーケンスを書き出し直してください",
     "the pictures lie in a folder beside the file: save the file first": "画像はファイルの隣のフォルダーに保存します。先にファイルを保存してください",
     "the record of how {0} was made is damaged: apply a texture to it again": "{0} の来歴の記録が壊れています。テクスチャを適用し直してください",
+    "the objects that were selected are not there any more: select others, and apply again": (
+        "選択していたオブジェクトはもうありません。別のオブジェクトを選択して、適用し直してください"
+    ),
     "the selected objects belong to another file: make them local, or use library overrides": "選択オブジェクトは別のファイルのものです。ローカル化するか、ライブラリオーバーライドを使ってください",
     "the sequence begins and ends at the same position: choose another end": "シーケンスの始まりと終わりが同じ位置です。終わりを変えてください",
     "the texture has no colour: generate it again": "テクスチャに色がありません。生成し直してください",
@@ -243,7 +256,7 @@ MATERIALS = {
     "there are no textures: choose the ends of a sequence first": "テクスチャがありません。先にシーケンスの両端を選んでください",
     "there is no material {0} any more: choose another": "マテリアル {0} はもうありません。別のものを選んでください",
     "{0} can't be read: repair or remove it, then mark the asset again": "{0} を読み込めません。修復するか削除してから、もう一度アセットにしてください",
-    "{0} has no UV map: unwrap it, or choose object coordinates": "{0} に UV マップがありません。UV 展開するか、オブジェクト座標を選んでください",
+    "{0} has no UV map: unwrap it, or choose object coordinates": "{0} に UV マップがありません。UV 展開するか、座標を「オブジェクトの実寸」にしてください",
     "{0} is of a version that is not known: move it away, then mark the asset again": "{0} は未知のバージョンです。別の場所に移してから、もう一度アセットにしてください",
     "{0} was not made by Washi Latent: choose a material that was": "{0} は Washi Latent で作ったものではありません。Washi Latent のマテリアルを選んでください",
 }
@@ -256,7 +269,7 @@ ENGINE = {
     "there is no favourite {0}: choose from {1}": "お気に入り {0} はありません。{1} から選んでください",
     "{0} representatives of {1} samples were asked for: choose 1 to {2}": "サンプル {1} 枚に対して代表が {0} 枚です。1 から {2} の間にしてください",
     "the search that is saved here can't be read: begin a new one": "保存された探索を読み込めません。新しく始めてください",
-    "this search was saved in version {0} and this program reads {1}: update Washi Latent": "この探索はバージョン {0} で保存されていて、このバージョンは {1} を読みます。Washi Latent を更新してください",
+    "this search was saved in version {0} and this program reads {1}: update Washi Latent": "この探索の保存形式はバージョン {0} で、このプログラムが読めるのは {1} です。Washi Latent を更新してください",
     "the model in {0} can't be used: {1}; get the bundle again": "{0} のモデルは使えません ({1})。入手し直してください",
     "{0} textures of {1} x {2} pixels need about {3} GB of memory and {4} GB are free: ask for fewer or smaller ones": "{1} x {2} ピクセルのテクスチャ {0} 枚には約 {3} GB のメモリが必要で、空きは {4} GB です。数かサイズを減らしてください",
     "there is no picture {0}: check the path": "画像 {0} がありません。パスを確かめてください",
@@ -334,7 +347,7 @@ ENGINE = {
     "{0} has another size or depth than the first texture: generate the textures together": (
         "{0} のサイズかビット数が最初のテクスチャと違います。まとめて生成してください"
     ),
-    "the UV map has no area: unwrap the object, or choose object coordinates": "UV マップに面積がありません。UV 展開するか、オブジェクト座標を選んでください",
+    "the UV map has no area: unwrap the object, or choose object coordinates": "UV マップに面積がありません。UV 展開するか、座標を「オブジェクトの実寸」にしてください",
 }
 
 REASONS = {
@@ -357,8 +370,8 @@ REASONS = {
     "its channels are not 1 to 16 names": "チャンネルが 1 から 16 個の名前になっていない",
     "its name is not lower-case letters, digits, dots, dashes and underscores": "名前に英小文字、数字、ドット、ハイフン、下線以外の文字がある",
     "its scale is not a number of millimetres": "スケールがミリメートルの数ではない",
-    "it is absurdly large": "大きすぎます",
-    "its facts on training or evaluation are no tables": "学習や評価の記述が表になっていません",
+    "it is absurdly large": "大きすぎる",
+    "its facts on training or evaluation are no tables": "学習や評価の記述が表になっていない",
     "its size multiple is out of range": "サイズの倍数が範囲外",
     "its size {0} is not two numbers from 8 to {1}, nor 'any'": "サイズ {0} が 8 から {1} の 2 つの数でも any でもない",
     "it lists no files": "ファイルの一覧がない",
@@ -511,6 +524,9 @@ SEQUENCE = {
     "Draw the textures of the sequence and put them into materials of the selected objects; what this made before is replaced": "シーケンスのテクスチャを描き、選択オブジェクトのマテリアルに入れます。前に作ったものは置き換わります",
     "Write Sequence": "シーケンスの書き込み",
     "Add Key Point": "キーポイントを追加",
+    "Take the first end from a favourite or the active material": "始まりの端をお気に入りやアクティブマテリアルから取ります",
+    "Take the last end from a favourite or the active material": "終わりの端をお気に入りやアクティブマテリアルから取ります",
+    "Add a key point: this texture, a favourite, or the active material": "キーポイントを追加します。このテクスチャ、お気に入り、アクティブマテリアルから選べます",
     "Set A Here": "ここを A に",
     "Set B Here": "ここを B に",
     "Circles: similarity to A": "丸: A との類似度",
@@ -552,12 +568,13 @@ GALLERY = {
     "Enlarged, {width:.1f} mm": "拡大、幅 {width:.1f} mm",
     "Tiled 2 × 2, {width:.1f} mm": "2 × 2 に並べたもの、幅 {width:.1f} mm",
     "Kept as {name}": "「{name}」としてお気に入りに入れました",
-    "Nothing to show here yet: press N to look around": "ここではまだ何も探していません。N を押すと周りを探します",
+    "Nothing to show here yet: press N to look around": "ここではまだ何も探していません。N を押すとまわりを探します",
     "Only {count} of the textures here differ: go farther to see more": "ここで見分けがつくテクスチャは {count} 枚だけです。もっと遠くまで探すと増えます",
     "Pick the paper that comes closest to what you look for: the search goes there and looks around it": (
-        "探しているものにいちばん近い紙を選んでください。探索はそこへ進み、その周りを探します"
+        "探しているものにいちばん近い紙を選んでください。探索はそこへ進み、そのまわりを探します"
     ),
     "End": "終了",
+    "The gallery opens over a 3D viewport, a node editor or an image editor": "ギャラリーは 3D ビューポート、ノードエディター、画像エディターで開けます",
     "Index of the candidate; -1 takes the texture where the search stands": "候補の番号。-1 は探索の現在地のテクスチャ",
 }
 

@@ -1,7 +1,7 @@
 """Work that takes a while: in a thread with progress and Esc where there is a window, to its end on the spot in background.
 
 One job runs at a time; others wait their turn. A new one replaces those of its kind, waiting or running. Threads never see Blender:
-`Job.work` computes, `Job.done` runs on the main thread and writes the result.
+`Job.work` computes, `Job.done` runs on the main thread and writes the result, not in the middle of a stroke or a drag, nor what is seen while a render runs.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class Job:
         kind: a newer job of the same kind makes it needless; "" for none.
         ended: cleans up, on the main thread, however the work ended.
         replaced: hears that a newer one of its kind takes its place, before it is done.
+        quiet: it writes nothing into the file, and need not wait for the end of a stroke or a drag.
+        seen: what it writes is seen by a render: it waits for the end of one that runs, and others go on meanwhile.
     """
 
     title: str
@@ -41,6 +43,8 @@ class Job:
     ended: Callable[[], None] = lambda: None
     before: Callable[[Any], Iterator[None]] = lambda _: iter(())
     replaced: Callable[[], None] = lambda: None
+    quiet: bool = False
+    seen: bool = False
     share: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -136,6 +140,8 @@ class Jobs:
         self.waiting: list[Job] = []
         self.error = ""
         self.note = ""
+        self.held: list[Job] = []
+        """What is computed, and waits for the end of a render."""
         self._leaving: list[Job] = []
 
     def run(self, job: Job, operator: bpy.types.Operator | None = None) -> set[str]:
@@ -169,32 +175,46 @@ class Jobs:
             self._leaving.remove(job)
             job.finish()
         if self.current is not None and not self.current.running:
-            if self.current.slice():
+            if (not self.current.quiet and in_a_gesture()) or self._hold() or self.current.slice():
                 return True
             job, self.current = self.current, None
             problem = job.finish()
             if problem:
                 self.error = problem
         self._next()
-        return self.current is not None or bool(self._leaving)
+        return self.current is not None or bool(self._leaving or self.held)
+
+    def _hold(self) -> bool:
+        """Put a job aside that a render that runs must not see; whether it is."""
+        job = self.current
+        if job is None or not job.seen or not rendering():
+            return False
+        self.held.append(job)
+        self.current, self.note = None, MESSAGE("The texture is drawn: it goes into the material when the render ends")
+        redraw()
+        self._next()
+        return True
 
     def _next(self) -> None:
-        if self.current is None and self.waiting:
+        if self.current is None and self.held and not rendering():
+            self.current = self.held.pop(0)
+        elif self.current is None and self.waiting:
             self.current = self.waiting.pop(0)
             self.current.begin()
 
     def make_way(self, kind: str) -> None:
         """End jobs of one kind for a newer one."""
-        for older in (*self.waiting, self.current):
+        for older in (*self.waiting, *self.held, self.current):
             if older is not None and older.kind == kind:
                 older.replaced()
         self.drop(kind)
 
     def drop(self, kind: str) -> None:
         """End jobs of one kind."""
-        for job in [job for job in self.waiting if job.kind == kind]:
-            self.waiting.remove(job)
-            job.ended()
+        for jobs in (self.waiting, self.held):
+            for job in [job for job in jobs if job.kind == kind]:
+                jobs.remove(job)
+                job.ended()
         if self.current is not None and self.current.kind == kind:
             self._drop()
 
@@ -239,7 +259,11 @@ class Jobs:
     def leave(self) -> None:
         """End everything, and the operators that watch with it: another file is loaded, or Blender lets go of this."""
         self.cancel()
-        WASHI_OT_job.windows.clear()
+        for job in self.held:
+            job.ended()
+        self.held.clear()
+        for window in list(WASHI_OT_job.windows):
+            _unwatch(window)
         if bpy.app.timers.is_registered(_watch):
             bpy.app.timers.unregister(_watch)
 
@@ -263,6 +287,21 @@ def _unwatched() -> list[bpy.types.Window]:
     return [window for window in bpy.context.window_manager.windows if window.as_pointer() not in WASHI_OT_job.windows]
 
 
+def _unwatch(window: int) -> None:
+    """An operator no longer watches there; what it said is taken back, in workspaces that were left meanwhile, too."""
+    timer = WASHI_OT_job.windows.pop(window, None)
+    if timer is not None:
+        bpy.context.window_manager.event_timer_remove(timer)
+    for workspace in [one for one in bpy.data.workspaces if one.session_uid in _told]:
+        with bpy.context.temp_override(workspace=workspace):
+            workspace.status_text_set(None)
+    _told.clear()
+
+
+_told: set[int] = set()
+"""Workspaces that show progress: each keeps a status text of its own."""
+
+
 class WASHI_OT_job(bpy.types.Operator):
     """Watches over jobs: shows progress, writes results, ends them on Esc"""
 
@@ -270,10 +309,9 @@ class WASHI_OT_job(bpy.types.Operator):
     bl_label = "Washi Job"
     bl_options = {"INTERNAL"}
 
-    windows: ClassVar[set[int]] = set()
-    """Where one watches."""
+    windows: ClassVar[dict[int, bpy.types.Timer]] = {}
+    """Where one watches, and its timer."""
     _window = 0
-    _timer: bpy.types.Timer | None = None
     _shown: str | None = None
     _shown_at = 0.0
 
@@ -281,10 +319,9 @@ class WASHI_OT_job(bpy.types.Operator):
         """Watch until nothing is left."""
         if context.window is None or bpy.app.background:
             return {"CANCELLED"}
-        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
-        context.window_manager.modal_handler_add(self)
         self._window = context.window.as_pointer()
-        WASHI_OT_job.windows.add(self._window)
+        WASHI_OT_job.windows[self._window] = context.window_manager.event_timer_add(TICK, window=context.window)
+        context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -299,7 +336,7 @@ class WASHI_OT_job(bpy.types.Operator):
                 acting()
             return {"PASS_THROUGH"}
         if not jobs.poll():
-            self._end(context)
+            self._end()
             return {"FINISHED"}
         if _unwatched():
             _watch_soon()
@@ -308,7 +345,7 @@ class WASHI_OT_job(bpy.types.Operator):
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends its operators: the window is closed, another file is loaded, or it quits."""
-        self._end(context)
+        self._end()
         if not WASHI_OT_job.windows:
             jobs.cancel()
 
@@ -321,15 +358,11 @@ class WASHI_OT_job(bpy.types.Operator):
             self._shown, self._shown_at = text, time.monotonic()
             if context.workspace is not None:
                 context.workspace.status_text_set(text)
+                _told.add(context.workspace.session_uid)
             redraw()
 
-    def _end(self, context: bpy.types.Context) -> None:
-        WASHI_OT_job.windows.discard(self._window)
-        if self._timer is not None:
-            context.window_manager.event_timer_remove(self._timer)
-            self._timer = None
-        if context.workspace is not None:
-            context.workspace.status_text_set(None)
+    def _end(self) -> None:
+        _unwatch(self._window)
         redraw()
 
 
@@ -356,6 +389,23 @@ def acting() -> None:
     """The artist goes on while a job runs: what waits for the job's end must not be mixed with what comes now."""
     for tell in before_acting:
         tell()
+
+
+def in_a_gesture() -> bool:
+    """Whether the artist is in the middle of a stroke or a drag: an undo step that is pushed then holds half of it."""
+    operators = [one for window in bpy.context.window_manager.windows for one in window.modal_operators]
+    return any(_makes_a_step(one) for one in operators if one is not None)  # None: of an extension that was disabled
+
+
+def rendering() -> bool:
+    """Whether a render or a bake runs: where materials and pictures change while Cycles reads them, Blender may crash."""
+    return any(bpy.app.is_job_running(kind) for kind in ("RENDER", "OBJECT_BAKE"))
+
+
+def _makes_a_step(operator: bpy.types.Operator) -> bool:
+    """Whether an operator takes the mouse until it ends, or is Blender's own and ends in an undo step: extensions' may watch for hours."""
+    own = bpy.types.Operator.bl_rna_get_subclass_py(operator.bl_idname) is None
+    return "BLOCKING" in operator.bl_options or (own and "UNDO" in operator.bl_options)
 
 
 redrawn_too: list[Callable[[], None]] = []

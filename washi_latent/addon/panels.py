@@ -37,8 +37,8 @@ class _Panel:
 class _OfSearch(_Panel):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Where there is a search."""
-        return super().poll(context) and bool(context.scene.washi.state)
+        """Where there is a search that can be read."""
+        return super().poll(context) and session.place(context.scene) is not None
 
 
 class Explore(_Panel):
@@ -59,6 +59,10 @@ class Explore(_Panel):
             column = layout.column()
             column.scale_y = 2
             column.operator("washi.explore", icon="VIEWZOOM")
+            return
+        if session.place(context.scene) is None:
+            _sentence(layout, session.UNREADABLE, context, "ERROR")
+            layout.operator("washi.explore", text="Start Over", icon="LOOP_BACK").restart = True
             return
         if jobs.current is None:
             _ways(layout, context)
@@ -145,7 +149,7 @@ def _pictures(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if found is None:
         return
     present = session.look(context.scene) is found
-    opened = session.opened(context.scene)
+    opened = session.opened(context.scene) if present else -1
     if opened >= 0:
         row = layout.row(align=True)
         row.operator("washi.members", text="All", icon="BACK").index = -1
@@ -167,7 +171,7 @@ def _grid(layout: bpy.types.UILayout, context: bpy.types.Context, found: engine.
         row = cell.row(align=True)
         row.operator("washi.pick").index = index
         count = len(found.members(index))
-        if count > 1 and session.opened(context.scene) < 0:
+        if count > 1 and not (present and session.opened(context.scene) >= 0):
             row.operator("washi.members", text=f"+{count - 1}", translate=False).index = index
         row.operator("washi.keep", text="", icon="SOLO_OFF").index = index
 
@@ -458,19 +462,25 @@ class _PointMenu:
 
 
 class WASHI_MT_point_A(_PointMenu, bpy.types.Menu):
-    """Where A can come from"""
+    """Where A can come from."""
+
+    bl_description = "Take the first end from a favourite or the active material"
 
     end = "A"
 
 
 class WASHI_MT_point_BETWEEN(_PointMenu, bpy.types.Menu):
-    """Where a key point can come from"""
+    """Where a key point can come from."""
+
+    bl_description = "Add a key point: this texture, a favourite, or the active material"
 
     end = "BETWEEN"
 
 
 class WASHI_MT_point_B(_PointMenu, bpy.types.Menu):
-    """Where B can come from"""
+    """Where B can come from."""
+
+    bl_description = "Take the last end from a favourite or the active material"
 
     end = "B"
 
@@ -542,9 +552,10 @@ class WASHI_UL_favourites(bpy.types.UIList):
 
 
 class WASHI_MT_models(bpy.types.Menu):
-    """Models that are here"""
+    """Models that are here."""
 
     bl_label = "Model"
+    bl_description = "Choose the model that is searched, or add one"
 
     def draw(self, context: bpy.types.Context) -> None:
         """One line a model."""
@@ -559,6 +570,7 @@ class Card:
     """What a model says of itself."""
 
     bl_label = "Model"
+    bl_description = "What this model is: licence, sizes, scale, and its card"
     bl_options = {"INSTANCED"}
     bl_region_type = "WINDOW"
     bl_ui_units_x = 16

@@ -6,6 +6,7 @@ Call on the main thread only.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
     from ..core.search import Search
 
 _given_up: set[tuple[Any, ...]] = set()
+_undrawn: set[previews.Small] = set()
+"""Small pictures that could not be drawn, or were cancelled: they aren't tried again unasked."""
 _opened: tuple[Any, ...] = ()
 _shown: list[engine.Look] = []
 _drawn: Reference = ""
 """The scene whose panels were drawn last without a look."""
+_sculpted: object = None
+"""What `sculpture` said when the last step in Sculpt Mode was taken."""
 
 
 # Where the search stands
@@ -69,6 +74,8 @@ def given_up(scene: bpy.types.Scene) -> bool:
 
 # Gestures
 
+NONE_YET = MESSAGE("There is no search here yet: begin with Explore")
+UNREADABLE = MESSAGE("The search of this scene can't be read: begin a new one, or open the file with the newest Washi Latent")
 LINKED = MESSAGE("This scene belongs to another file: make it local, or search in a scene of this file")
 """What is changed in a linked scene would not be saved."""
 
@@ -84,6 +91,7 @@ def write(scene: bpy.types.Scene, packed: str) -> None:
         reset_directions(scene)
     _resize(washi.history, len(stands.parents) if stands else 0)
     _resize(washi.favourites, len(stands.favourites) if stands else 0)
+    washi.favourite_index = max(0, min(washi.favourite_index, len(washi.favourites) - 1))
     if stands is None:
         return
     washi.model = stands.model
@@ -103,6 +111,53 @@ def changing() -> None:
     painting = editor is not None and editor.type == "IMAGE_EDITOR" and editor.mode == "PAINT"
     if painting or mode.startswith("EDIT") or mode in {"PAINT_TEXTURE", "PARTICLE"}:
         bpy.data.texts.remove(bpy.data.texts.new("Washi"))
+
+
+def stepping() -> None:
+    """A step of the artist's comes: what waits to be one is one of its own, and so is what was sculpted."""
+    acting()
+    hold_sculpture()
+
+
+def hold_sculpture() -> None:
+    """In Sculpt Mode, where something was sculpted since the last step of ours, push one that holds the whole file.
+
+    From a step of ours back to a stroke Blender takes back nothing but strokes; the search would come back one undo later, with the stroke.
+    """
+    global _sculpted  # noqa: PLW0603 - of the undo stack, of which there is one
+    if bpy.context.mode != "SCULPT":
+        return
+    now = sculpture(bpy.context.view_layer.objects.active)
+    if now != _sculpted:
+        push(MESSAGE("Sculpted"))
+        _sculpted = now
+
+
+SCULPTED = {
+    "FLOAT_VECTOR": ("vector", 3, "f4"),
+    "FLOAT": ("value", 1, "f4"),
+    "INT": ("value", 1, "i4"),
+    "FLOAT_COLOR": ("color", 4, "f4"),
+    "BYTE_COLOR": ("color", 4, "f4"),
+}
+"""Of attributes by their type: the property, how many numbers it is and of which kind."""
+
+
+def sculpture(thing: bpy.types.Object) -> object:
+    """What tells a mesh that is sculpted from one that was sculpted on; where its strokes lie elsewhere, never the same."""
+    import numpy as np
+
+    mesh = thing.data
+    if thing.use_dynamic_topology_sculpting or mesh.shape_keys is not None or any(one.type == "MULTIRES" for one in thing.modifiers):
+        return object()
+    parts: list[tuple[str, int]] = []
+    for attribute in mesh.attributes:
+        if attribute.data_type in SCULPTED and not attribute.name.startswith((".edge", ".corner")):
+            name, width, kind = SCULPTED[attribute.data_type]
+            values = np.empty(len(attribute.data) * width, kind)
+            attribute.data.foreach_get(name, values)
+            parts.append((attribute.name, zlib.crc32(values)))
+    return thing.session_uid, parts
 
 
 def reset_directions(scene: bpy.types.Scene) -> None:
@@ -140,13 +195,13 @@ def walk(scene: bpy.types.Scene, gesture: Callable[[Search], Any]) -> str | None
     """Change the scene's search, and look there; what went wrong in one sentence, or None."""
     from ..core.errors import WashiError
 
-    acting()
+    stepping()
     stands = place(scene)
     try:
         if not scene.is_editable:
             raise WashiError(LINKED)
         if stands is None:
-            raise WashiError(MESSAGE("There is no search here yet: begin with Explore"))
+            raise WashiError(UNREADABLE if scene.washi.state else NONE_YET)
         packed = engine.walk(scene.washi.state, preferences.model_folder(stands.model), gesture)
     except WashiError as error:
         jobs.error = str(error)
@@ -268,12 +323,12 @@ def _compute(scene: bpy.types.Scene, title: str, work: Callable[[engine.Tell], s
     """Compute a search in a job, and keep it in one undo step unless something else was done meanwhile."""
     if not scene.is_editable:
         return jobs.fail(LINKED, operator)
-    here, before = reference(scene), scene.washi.state
+    here, before = reference(scene), (scene.washi.model, scene.washi.state)
 
     def done(packed: str) -> None:
         there = found(bpy.data.scenes, here)
-        if there is not None and there.washi.state == before:
-            acting()
+        if there is not None and (there.washi.model, there.washi.state) == before:
+            stepping()
             write(there, packed)
             push(message)
             look_soon(there)
@@ -297,6 +352,8 @@ def latent(scene: bpy.types.Scene, index: int = -1, favourite: str = "") -> Sequ
 def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> set[str]:
     """Look where the search stands, unless that is known already; an operator's result."""
     stands = place(scene)
+    if stands is None and scene.washi.state:
+        return jobs.fail(UNREADABLE, operator)
     if stands is None or engine.kept_look(stands.key) is not None:
         return thumbnails_soon(scene)
     packed, folder, threads, key, here = scene.washi.state, preferences.model_folder(stands.model), preferences.threads(), stands.key, reference(scene)
@@ -313,7 +370,7 @@ def look_soon(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None
             thumbnails_soon(there)
 
     # Undo, or another scene's window, may show this place again.
-    return jobs.run(Job(MESSAGE("Looking around"), work, done, "look", replaced=lambda: _given_up.discard(key)), operator)
+    return jobs.run(Job(MESSAGE("Looking around"), work, done, "look", replaced=lambda: _given_up.discard(key), quiet=True), operator)
 
 
 def look_when_drawn(scene: bpy.types.Scene) -> None:
@@ -321,7 +378,7 @@ def look_when_drawn(scene: bpy.types.Scene) -> None:
     stands = place(scene)
     if stands is None or jobs.current is not None or stands.key in _given_up or bpy.app.background:
         return
-    drawn = all(one in previews.small for one in small_pictures(scene))
+    drawn = all(one in previews.small or one in _undrawn for one in small_pictures(scene))
     if drawn and engine.kept_look(stands.key) is not None:
         return
     global _drawn  # noqa: PLW0603 - a timer takes no arguments
@@ -347,7 +404,8 @@ def small_pictures(scene: bpy.types.Scene) -> list[previews.Small]:
     stands = place(scene)
     if stands is None:
         return []
-    latents = (*stands.centers, *stands.kept, *(engine.from_text(one) for one in points(scene) if one))
+    ends = (engine.from_text(one) for one in points(scene))
+    latents = (*stands.centers, *stands.kept, *(one for one in ends if len(one) == len(stands.here)))  # those of an earlier model of this name aren't
     of = stands.model, engine.noise_seed(scene.washi.state)
     return [(*of, latent) for latent in dict.fromkeys(latents)]
 
@@ -375,15 +433,25 @@ def thumbnails_soon(scene: bpy.types.Scene) -> set[str]:
     def work(progress: engine.Tell) -> dict[bytes, Any]:
         return engine.thumbnails(packed, folder, threads, [latent for *_, latent in missing], progress)
 
+    jobs.make_way("thumbnails")  # these very ones, too
+    _undrawn.update(missing)  # until they are done
+
+    def again() -> None:
+        _undrawn.difference_update(missing)
+
     def done(drawn: dict[bytes, Any]) -> None:
+        again()
         previews.small.update({one: drawn[one[2]] for one in missing})
 
-    return jobs.run(Job(MESSAGE("Drawing the history"), work, done, "thumbnails"))
+    return jobs.run(Job(MESSAGE("Drawing the history"), work, done, "thumbnails", replaced=again, quiet=True))
 
 
 def forget() -> None:
     """Let go of everything: another file, or the extension is disabled."""
+    global _sculpted  # noqa: PLW0603 - as above
+    _sculpted = None
     _given_up.clear()
+    _undrawn.clear()
     _shown.clear()
     jobs.error = jobs.note = ""
     previews.clear()

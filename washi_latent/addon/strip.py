@@ -118,7 +118,7 @@ def show(scene: bpy.types.Scene, operator: bpy.types.Operator | None = None) -> 
     def shown(_: object = None) -> None:
         _given_up.discard(wanted)
 
-    return jobs.run(Job(MESSAGE("Interpolating"), work, shown, "strip", replaced=shown), operator)
+    return jobs.run(Job(MESSAGE("Interpolating"), work, shown, "strip", replaced=shown, quiet=True), operator)
 
 
 def show_when_drawn(scene: bpy.types.Scene) -> None:
@@ -156,7 +156,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     from ..core.errors import WashiError
     from .apply import drop_ahead, file_name, files_beside, is_unused, keep_unused, measured, pack_ahead
     from .materials import PaperOptions, shown_maps
-    from .operators.apply import options_of
+    from .operators.apply import options_of, selected
 
     scene = context.scene
     wanted, washi, threads = asked(scene), scene.washi, preferences.threads()
@@ -176,7 +176,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     paper, film = PaperOptions(**options_of(washi)), Path(bpy.data.filepath).parent / "textures" if form == "FILM" else None
     maps = shown_maps(paper)
     try:
-        finish, surfaces = _finisher([reference(thing) for thing in context.selected_objects], washi, paper)
+        finish, surfaces = _finisher(selected(context), washi, paper)
         engine.check_sequence(wanted, size, form, len(maps), Path(tempfile.gettempdir()), film or beside)
     except WashiError as error:
         return refuse(str(error))
@@ -197,6 +197,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
             return
         if picked is None or not picked.owed:
             settle()  # a pick of another scene's, of which nothing is written yet
+            session.hold_sculpture()
         made = finish(drawn, name, lengths)
         unused = [one for name in made.materials if (one := found(bpy.data.materials, name)) is not None and is_unused(one)]
         kept = keep_unused(unused) if unused else None
@@ -220,7 +221,7 @@ def write(context: bpy.types.Context, operator: bpy.types.Operator | None = None
     stands = session.place(scene)
     picked = _Picked(reference(scene), kind, (stands.current, stands.here)) if with_pick and stands is not None else None
     _picked[:] = [*(one for one in _picked if one.kind != kind), *([picked] if picked is not None else ())]  # this takes the place of the scene's own
-    return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, kind, ended, before), operator)
+    return jobs.run(Job(MESSAGE("Drawing the sequence"), work, done, kind, ended, before, seen=True), operator)
 
 
 def _let_go(picked: _Picked | None) -> None:

@@ -17,7 +17,7 @@ from .images import resize, rgb, square
 from .preference import PREVIEW_EDGE, features_of, survey, survey_latents
 from .progress import Progress, ignore, part
 from .search import Model
-from .texture_features import texture_features
+from .texture_features import GROUPS, texture_features
 
 Latents = NDArray[np.float64]
 
@@ -31,6 +31,8 @@ STRAY = (0.6, 0.12)
 SHELL = 1.7
 """Half the thickness of the shell that holds 98 of 100 points of a normal distribution, in any dimension."""
 NEIGHBOURS, RIDGE = 250, 20.0
+COLOR = 1.25
+"""How much more the mean colour counts than in a search: a picture tells its colour surely, and it is what one sees first."""
 
 
 def find_latents(model: Model, picture: ArrayLike, count: int = 8, progress: Progress = ignore, noise_seed: int = 0, seed: int = 0) -> Latents:
@@ -56,21 +58,22 @@ def find_latents(model: Model, picture: ArrayLike, count: int = 8, progress: Pro
     rng = np.random.default_rng(seed)
     atlas = atlas_of(model)
     space = atlas.space if atlas else survey(model, noise_seed, part(progress, 0, 0.25))
-    target = space.within_reach(space(wanted))
+    target = counted(space.within_reach(space(wanted)))
     begun = 0.0 if atlas and noise_seed == 0 else 0.1 if atlas else 0.5
 
     def coordinates(latents: Latents, first: float, last: float) -> Latents:
-        return space(features_of(model, latents, noise_seed, part(progress, first, last)))
+        return counted(space(features_of(model, latents, noise_seed, part(progress, first, last))))
 
+    known = counted(space.points)
     if atlas:
-        near = np.argsort(np.linalg.norm(space.points - target, axis=1), kind="stable")[: NEAR if noise_seed == 0 else EVERYWHERE]
+        near = np.argsort(np.linalg.norm(known - target, axis=1), kind="stable")[: NEAR if noise_seed == 0 else EVERYWHERE]
         tried = atlas.latents[near]
         # Of another sheet of each paper the atlas only says where to look.
-        points = space.points[near] if noise_seed == 0 else coordinates(tried, 0, begun)
+        points = known[near] if noise_seed == 0 else coordinates(tried, 0, begun)
     else:
         anywhere = rng.standard_normal((EVERYWHERE, model.latent_dim))
         tried = np.concatenate([survey_latents(model.latent_dim), anywhere])
-        points = np.concatenate([space.points, coordinates(anywhere, 0.25, begun)])
+        points = np.concatenate([known, coordinates(anywhere, 0.25, begun)])
     shares = np.linspace(begun, 1, ROUNDS + 1)
     for turn in range(ROUNDS):
         order = np.argsort(np.linalg.norm(points - target, axis=1), kind="stable")
@@ -112,6 +115,13 @@ def _leading(latents: Latents, points: Latents) -> Latents:
 def _with_norm(points: Latents, norms: Latents) -> Latents:
     """Points (N, dim) brought to these distances (N,) from the origin."""
     return points * (norms / np.maximum(np.linalg.norm(points, axis=1), 1e-12))[:, None]
+
+
+def counted(coordinates: Latents) -> Latents:
+    """Coordinates (..., F) of a `FeatureSpace` as they count where a picture is looked for."""
+    weights = np.ones(coordinates.shape[-1])
+    weights[: GROUPS["color"]] = COLOR
+    return coordinates * weights
 
 
 def preview_edge(model: Model) -> int:

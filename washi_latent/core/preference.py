@@ -44,7 +44,7 @@ SURVEYED, LENIENCE = 0.5, 3.0
 """Share of wishes that are textures of the survey; and how much farther choices may stray from the order of these: the survey is
 coarse, and what is in mind lies between its textures."""
 
-REACH = 2.5
+REACH = 5.0
 
 _surveys: WeakKeyDictionary[Model, dict[int, FeatureSpace]] = WeakKeyDictionary()
 _NEWTON_STEPS, _LONGEST_STEP = 40, 1.0

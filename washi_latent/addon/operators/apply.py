@@ -9,9 +9,10 @@ from pathlib import Path
 import bpy
 
 from .. import engine, preferences, session
-from ..jobs import Job, acting, jobs
+from ..jobs import Job, jobs
 from ..references import Reference, name_of, reference
-from ..translations import MESSAGE, sentence
+from ..translations import MESSAGE, sentence, translated
+from .explore import searched
 
 MADE_BY = "washi_latent"
 """`materials.PROVENANCE`, which a poll may not import: it brings the core."""
@@ -35,11 +36,20 @@ def active_material(context: bpy.types.Context) -> bpy.types.Material | None:
     space = context.space_data
     if space is not None and space.type == "NODE_EDITOR" and space.pin and isinstance(space.id, bpy.types.Material):
         return space.id
-    return context.object.active_material if context.object is not None else None
+    active = context.object if hasattr(context, "object") else context.view_layer.objects.active  # a timer's context lacks the first
+    return active.active_material if active is not None else None
+
+
+def selected(context: bpy.types.Context) -> list[Reference]:
+    """The objects that are selected, and those that are edited, sculpted or painted: they need not be."""
+    there = context.view_layer.objects
+    chosen = list(getattr(context, "selected_objects", there.selected))  # a timer's context lacks the first
+    worked_on = [thing for thing in there if thing.mode != "OBJECT"] if context.mode != "OBJECT" else []
+    return [reference(thing) for thing in dict.fromkeys([*chosen, *worked_on])]
 
 
 class WASHI_OT_apply(bpy.types.Operator):
-    """Make a material of this texture and give it to the selected objects"""
+    """Make a material of this texture and give it to the selected objects, or put it into the active material, as "Into" says"""
 
     bl_idname = "washi.apply"
     bl_label = "Apply"
@@ -57,7 +67,7 @@ class WASHI_OT_apply(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Where there is a search."""
-        return context.scene is not None and bool(context.scene.washi.state)
+        return searched(cls, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Draw the maps in a job; then the material, in one undo step."""
@@ -70,7 +80,7 @@ class WASHI_OT_apply(bpy.types.Operator):
         if latent is None:
             return jobs.fail(MESSAGE("This texture is not there any more: look again, and choose one"), self)
         name = self.favourite or sentence(MESSAGE("Washi {step}"), step=session.place(scene).depth)
-        objects = [reference(thing) for thing in context.selected_objects]
+        objects = selected(context)
         into, problem = _target(context)
         if problem:
             return jobs.fail(problem, self)
@@ -92,7 +102,7 @@ class WASHI_OT_apply(bpy.types.Operator):
             return engine.keep_files([sheet], [file], beside)[0], lengths
 
         def done(result: tuple[engine.Sheet, Lengths]) -> None:
-            acting()
+            session.stepping()
             sheet, lengths = result
             applied = apply_sheet(sheet, name, objects, into, paper, store, known=lengths)
             jobs.note = applied.note or sentence(MESSAGE("Material {name} is ready"), name=applied.material)
@@ -102,7 +112,8 @@ class WASHI_OT_apply(bpy.types.Operator):
             drop_ahead()
             shutil.rmtree(temporary, ignore_errors=True)
 
-        return jobs.run(Job(MESSAGE("Drawing the texture"), work, done, ended=ended, before=lambda result: pack_ahead([result[0].files], paper, store)), self)
+        packed = Job(MESSAGE("Drawing the texture"), work, done, ended=ended, before=lambda result: pack_ahead([result[0].files], paper, store), seen=True)
+        return jobs.run(packed, self)
 
 
 def _target(context: bpy.types.Context) -> tuple[Reference | None, str]:
@@ -120,7 +131,10 @@ class _OfMaterial:
     def poll(cls, context: bpy.types.Context) -> bool:
         """Where the active material was made by Washi Latent."""
         material = active_material(context) if context.scene is not None else None
-        return material is not None and MADE_BY in material
+        made = material is not None and MADE_BY in material
+        if not made:
+            cls.poll_message_set(translated(MESSAGE("The active material was not made by Washi Latent")))
+        return made
 
 
 class WASHI_OT_continue_from_material(_OfMaterial, bpy.types.Operator):
@@ -141,7 +155,7 @@ class WASHI_OT_continue_from_material(_OfMaterial, bpy.types.Operator):
             return jobs.fail(str(error), self)
         if not preferences.model_folder(made["model"]):
             return jobs.fail(MESSAGE("The model that made this material is not here: add it first"), self)
-        acting()
+        session.stepping()
         problem = session.choose_model(context.scene, made["model"])
         if problem:
             return jobs.fail(problem, self)
@@ -170,7 +184,8 @@ class WASHI_OT_mark_asset(_OfMaterial, bpy.types.Operator):
             return None if picture is None else engine.preview(picture)
 
         def done(preview: bytes | None) -> None:
-            acting()
+            session.stepping()
+            session.changing()
             marked = mark_asset(wanted, catalogue, preview)
             jobs.note = marked.note or sentence(MESSAGE("{name} is an asset now"), name=marked.material)
             session.push(MESSAGE("Mark as Asset"))

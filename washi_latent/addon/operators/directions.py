@@ -5,7 +5,6 @@
 import bpy
 
 from .. import directions, session
-from ..jobs import acting
 from ..properties import WASHI_PG_amount
 from .explore import Gesture
 
@@ -54,7 +53,7 @@ class WASHI_OT_reset_directions(Gesture, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Set them back."""
-        acting()
+        session.stepping()
         session.reset_directions(context.scene)
         return {"FINISHED"}
 

@@ -6,8 +6,17 @@ import bpy
 
 from .. import session, strip
 from ..jobs import jobs, redraw
+from ..translations import MESSAGE, translated
 
 UNDOABLE = {"REGISTER", "UNDO", "INTERNAL"}
+
+
+def searched(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Whether there is a search; a button that can't be pressed says why."""
+    there = context.scene is not None and bool(context.scene.washi.state)
+    if not there:
+        operator.poll_message_set(translated(session.NONE_YET))
+    return there
 
 
 class Gesture:
@@ -18,7 +27,7 @@ class Gesture:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Where there is a search."""
-        return context.scene is not None and bool(context.scene.washi.state)
+        return searched(cls, context)
 
     def step(self, problem: str | None) -> set[str]:
         """The operator's result."""
@@ -88,8 +97,13 @@ class WASHI_OT_back(Gesture, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Where there is a way back."""
-        stands = session.place(context.scene) if context.scene else None
-        return stands is not None and stands.parents[stands.current] >= 0
+        if not searched(cls, context):
+            return False
+        stands = session.place(context.scene)
+        there = stands is not None and stands.parents[stands.current] >= 0
+        if not there:
+            cls.poll_message_set(translated(MESSAGE("this is where the search began: there is nothing to go back to")))
+        return there
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Walk back."""
@@ -105,8 +119,13 @@ class WASHI_OT_forward(Gesture, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Where there is a way forward."""
-        stands = session.place(context.scene) if context.scene else None
-        return stands is not None and stands.trail[stands.current] >= 0
+        if not searched(cls, context):
+            return False
+        stands = session.place(context.scene)
+        there = stands is not None and stands.trail[stands.current] >= 0
+        if not there:
+            cls.poll_message_set(translated(MESSAGE("there is nothing ahead: pick a texture to go on")))
+        return there
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Walk forward."""
@@ -140,7 +159,10 @@ class WASHI_OT_keep(Gesture, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Keep."""
         name = self.name or session.free_name(context.scene)
-        return self.step(session.walk(context.scene, lambda search: session.engine.keep(search, name, self.index)))
+        problem = session.walk(context.scene, lambda search: session.engine.keep(search, name, self.index))
+        if problem is None:
+            context.scene.washi.favourite_index = context.scene.washi.favourites.find(name)
+        return self.step(problem)
 
 
 class WASHI_OT_forget(Gesture, bpy.types.Operator):

@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 
 from .. import engine, preferences, session
-from ..jobs import Job, acting, jobs
+from ..jobs import Job, jobs
 from ..references import found, reference
 from ..translations import MESSAGE
 
@@ -25,7 +25,7 @@ class WASHI_OT_choose_model(bpy.types.Operator):
         """Put this search aside, take up the other."""
         if not preferences.model_folder(self.name):
             return jobs.fail(MESSAGE("There is no such model here: add it, or choose another"), self)
-        acting()
+        session.stepping()
         problem = session.choose_model(context.scene, self.name)
         return jobs.fail(problem, self) if problem else {"FINISHED"}
 
@@ -54,7 +54,7 @@ class WASHI_OT_add_model(bpy.types.Operator):
             engine.forget_models()
             there = found(bpy.data.scenes, here)
             if there is not None:
-                acting()
+                session.stepping()
                 if session.choose_model(there, added) is None:
                     session.push(MESSAGE("Add Model"))
 

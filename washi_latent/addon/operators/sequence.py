@@ -7,8 +7,9 @@ import struct
 import bpy
 
 from .. import session, strip
-from ..jobs import acting, jobs
+from ..jobs import jobs
 from ..translations import MESSAGE
+from .explore import searched
 
 ENDS = (
     ("A", "A", "The first end"),
@@ -21,7 +22,7 @@ class _InSearch:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Where there is a search."""
-        return context.scene is not None and bool(context.scene.washi.state)
+        return searched(cls, context)
 
 
 class WASHI_OT_sequence_from(_InSearch, bpy.types.Operator):
@@ -74,7 +75,7 @@ class WASHI_OT_sequence_from(_InSearch, bpy.types.Operator):
     def _set(self, context: bpy.types.Context, latent: list[float] | tuple[float, ...]) -> set[str]:
         if not context.scene.is_editable:
             return jobs.fail(session.LINKED, self)
-        acting()
+        session.stepping()
         strip.set_point(context.scene, self.end, struct.pack(f"<{len(latent)}d", *latent))
         session.thumbnails_soon(context.scene)
         return {"FINISHED"}
@@ -93,7 +94,7 @@ class WASHI_OT_sequence_remove(_InSearch, bpy.types.Operator):
         """Remove it."""
         if not context.scene.is_editable:
             return jobs.fail(session.LINKED, self)
-        acting()
+        session.stepping()
         session.changing()
         between = context.scene.washi.sequence.between
         if self.index < len(between):
@@ -112,7 +113,7 @@ class WASHI_OT_sequence_swap(_InSearch, bpy.types.Operator):
         """A becomes B, and key points change their order."""
         if not context.scene.is_editable:
             return jobs.fail(session.LINKED, self)
-        acting()
+        session.stepping()
         session.changing()
         washi = context.scene.washi
         washi.sequence_start, washi.sequence_end = washi.sequence_end, washi.sequence_start
