@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from conftest import description, small_network
 from PIL import Image
 
 from washi_latent.cli import main
-from washi_latent.core import ModelInfo, write_bundle
+from washi_latent.core import ModelInfo, TextureModel, load_model, write_bundle
 
 pytestmark = pytest.mark.usefixtures("models_folder")
 
@@ -62,6 +64,35 @@ def test_train_checks_numbers_before_it_writes(option: list[str], tmp_path: Path
     assert [p.name for p in tmp_path.iterdir()] == ["pictures"]
 
 
+@pytest.mark.parametrize(
+    "command", [["explore", "--model", "small-64"], ["sequence"], ["analyse", "small-64"], ["figures", "--model", "small-64"]], ids=lambda c: c[0]
+)
+def test_a_folder_that_is_there_but_read_only_is_said_before_anything_is_made(
+    command: list[str], session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read_only(**_: object) -> object:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    if command[0] in ("analyse", "figures"):
+        pytest.importorskip("matplotlib")
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr(TextureModel, "generate", lambda *_, **__: pytest.fail("a large model takes minutes"))
+    (tmp_path / "out").mkdir()
+    more = ["--from", str(session)] if command[0] == "sequence" else []
+    assert "the place is read-only" in refused([*command, *more, "--out", str(tmp_path / "out")], capsys)
+
+
+@pytest.mark.parametrize("out", ["no/such/folder.png", ".", ""])
+def test_a_sheet_that_can_not_be_written_is_not_simulated(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    washi = pytest.importorskip("washi_latent.training.washi")
+    monkeypatch.setattr(washi, "synthesize", lambda *_: pytest.fail("a large sheet takes minutes"))
+    monkeypatch.chdir(tmp_path)
+    said = refused(["synthesize", "--size", "64", "--out", out], capsys)
+    assert ("a folder of that name is there" if out in (".", "") else "the folder does not exist") in said
+
+
 @pytest.mark.parametrize("jobs", ["0", "-1", "5000"])
 def test_jobs_are_checked_in_a_dry_run_too(jobs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = tmp_path / "recipe.toml"
@@ -95,6 +126,20 @@ def test_a_model_of_oblong_pictures_is_analysed(tmp_path: Path) -> None:
     of_size(tmp_path / "oblong", 48, 20)
     assert main(["analyse", str(tmp_path / "oblong"), "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "index.html").exists()
+
+
+@pytest.mark.parametrize("source", ["simulation", "photographs"])
+def test_figures_show_what_a_model_learned_from_or_nothing(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated sheets are no training images of a model of somebody's photographs."""
+    pytest.importorskip("matplotlib")
+    from washi_latent import figures
+
+    monkeypatch.setattr(figures, "_training_patches", lambda count, _: np.zeros((count, 64, 64, 3), np.float32))
+    info = write_bundle(tmp_path / "mine", description(training={"data": {"source": source}}), {"generator.onnx": small_network()})
+    above = figures.figure_1(load_model(info.folder, threads=1), 0).axes[0]
+    assert bool(above.images) == (source == "simulation")
+    assert ("simulated" in above.get_title()) == (source == "simulation")
+    assert "the DCGAN" not in above.get_title()
 
 
 def test_figures_show_oblong_pictures_whole() -> None:

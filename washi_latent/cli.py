@@ -299,7 +299,7 @@ def _facts(info: Any) -> dict[str, Any]:
 
 
 def _run_explore(arguments: argparse.Namespace) -> int:
-    from .core.images import make_folder, read_image
+    from .core.images import read_image, writable_folder
     from .core.sessions import write_session
 
     if not 1 <= arguments.steps <= 1000:
@@ -308,7 +308,7 @@ def _run_explore(arguments: argparse.Namespace) -> int:
         raise WashiError("a favourite needs a name: give it one")
     search = _search(arguments)
     target = read_image(arguments.toward) if arguments.toward else None
-    folder = make_folder(arguments.out)
+    folder = writable_folder(arguments.out)
     start = len(search.state.path()) - 1
     for step in range(arguments.steps):
         began = time.perf_counter()
@@ -448,7 +448,7 @@ def _size(arguments: argparse.Namespace, session: Session | None) -> int | None:
 
 
 def _run_sequence(arguments: argparse.Namespace) -> int:
-    from .core.images import contact_sheet, make_folder, read_provenance, rgb, write_json, write_png
+    from .core.images import contact_sheet, read_provenance, rgb, writable_folder, write_json, write_png
     from .core.light import lit
     from .core.sequence import interpolate
     from .core.sessions import place_of, read_session
@@ -465,7 +465,7 @@ def _run_sequence(arguments: argparse.Namespace) -> int:
     if len(ends) < 2:
         raise WashiError("a sequence needs two ends: give two or more, such as --ends start end")
     size = _size(arguments, sessions[0])
-    folder = make_folder(arguments.out)
+    folder = writable_folder(arguments.out)
     sequence = interpolate(
         model,
         ends[0],
@@ -609,7 +609,7 @@ def _duration(seconds: float) -> str:
 
 
 def _run_synthesize(arguments: argparse.Namespace) -> int:
-    from .core.images import contact_sheet, write_png
+    from .core.images import check_file, contact_sheet, write_png
     from .core.ranges import check_seed
 
     try:
@@ -618,6 +618,7 @@ def _run_synthesize(arguments: argparse.Namespace) -> int:
         raise _not_here("the simulation", "simulate", error) from error
     out = Path(arguments.out)
     check_seed(arguments.seed)
+    check_file(out)
     if arguments.kind == "all":
         import numpy as np
 

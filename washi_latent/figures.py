@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .core.errors import WashiError
-from .core.images import make_folder, rgb, write_atomically
+from .core.images import rgb, writable_folder, write_atomically
 from .core.models import load_model
 from .core.ranges import check_seed
 from .core.representatives import Representatives, choose_representatives
@@ -46,26 +46,29 @@ def draw_figures(model_name: str | None = None, out: str | os.PathLike[str] = "f
         WashiError: no such model, a folder that can't be written.
     """
     check_seed(seed)
-    model, folder = load_model(model_name or "washi-dcgan-64"), make_folder(out)
+    model, folder = load_model(model_name or "washi-dcgan-64"), writable_folder(out)
     first, around, second = _search(model, seed)
     figures = (figure_1(model, seed), figure_2(model, seed), figure_3(first, around, second), figure_4(around), figure_5(model, first, seed))
     return [write_atomically(folder / f"figure-{i}.png", lambda file, f=figure: f.savefig(file, format="png", dpi=100)) for i, figure in enumerate(figures, 1)]
 
 
 def figure_1(model: TextureModel, seed: int) -> Figure:
-    """Training images above, generated ones below (vMF around a direction, concentration 10)."""
+    """Training images above, where the model learned from the simulation, generated ones below (vMF around a direction, concentration 10)."""
     rng = np.random.default_rng(seed)
     center, direction = np.zeros(model.latent_dim), _axis(model.latent_dim)
     generated = model.generate(sample_sphere(center, model.info.prior_radius, direction, 10, 30, rng), seed=seed)
     figure = _figure(11, 8.4)
     above, below = figure.subplots(2, 1)
-    training = _training_patches(30, seed)
+    facts, name = model.info.training.get("data"), "the DCGAN" if model.info.architecture == "dcgan" else f"the model {model.info.name}"
+    simulated = isinstance(facts, dict) and facts.get("source") == "simulation"
+    training = _training_patches(30, seed) if simulated else None
     if training is None:
-        above.text(0.5, 0.5, "install washi-latent[simulate] to show training patches", ha="center")
+        lacking = "install washi-latent[simulate] to show training patches" if simulated else "what this model learned from is no part of its bundle"
+        above.text(0.5, 0.5, lacking, ha="center")
         above.set_axis_off()
     else:
         _grid(above, training, 10)
-    above.set_title("Washi textures used to train the DCGAN (simulated sheets)")
+    above.set_title(f"Washi textures used to train {name} (simulated sheets)" if simulated else f"Textures used to train {name}")
     _grid(below, generated, 10)
     below.set_title("Textures generated from the learned latent space (concentration 10)")
     return _titled(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from .core.analysis import Analysis, along, analyse
-from .core.images import contact_sheet, font, make_folder, resize, rgb, square, write_atomically, write_json, write_png
+from .core.images import contact_sheet, font, resize, rgb, square, writable_folder, write_atomically, write_json, write_png
 from .core.light import lit
 from .core.models import load_model
 from .core.progress import Progress, ignore, part
@@ -45,7 +45,7 @@ def write_report(model_name: str, out: str | os.PathLike[str], seed: int = 0, pr
         WashiError: no such model, a damaged one, a folder that can't be written, a seed out of range.
     """
     check_seed(seed)
-    model, folder = load_model(model_name, threads=threads), make_folder(out)
+    model, folder = load_model(model_name, threads=threads), writable_folder(out)
     found = analyse(model, seed=seed, progress=part(progress, 0, 0.6))
     write_png(folder / "map.png", _map(model, found))
     _plot_angles(found, folder / "angles.png")

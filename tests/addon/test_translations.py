@@ -143,6 +143,7 @@ BESIDE_THE_PANEL = {
         "pictures of {0} can't be compared with references of {1}: bring them to one size first",
         "pictures of shape {0} were given: give (N, H, W) or (N, H, W, C)",
         "pictures hold {0}: give numbers from 0 to 1",
+        "pictures hold whole numbers from {0} to {1}: divide them by their largest possible one, to give 0 to 1",
         "a picture holds values that are not numbers: check where it comes from",
     },
     "sphere": {

@@ -62,6 +62,17 @@ def test_an_analysis_is_whole(sheet_model: TextureModel) -> None:
         analyse(sheet_model, regions=0)
 
 
+def test_of_few_different_textures_there_are_few_regions(model: TextureModel) -> None:
+    class Few(Painted):
+        def generate(self, latents: object, size: object = None, seed: int = 0, progress: object = None) -> np.ndarray:
+            return super().generate(np.sign(np.atleast_2d(np.asarray(latents, float))) * (np.arange(8) < 1), size, seed)
+
+    found = analyse(Few(model), regions=4, pairs=2)  # type: ignore[arg-type]
+    assert len(found.regions) == 2
+    assert sum(region.share for region in found.regions) == pytest.approx(1)
+    assert all(np.isfinite(value) for region in found.regions for _, value in region.traits)
+
+
 def test_kinds_lie_where_their_textures_do(model: TextureModel, tmp_path: Path) -> None:
     without = analyse(model, regions=4, pairs=2)
     assert without.kinds == ()

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import PIPE
@@ -21,7 +22,7 @@ from conftest import DIM, EDGE, description, sheet_network, small_network
 
 from washi_latent.core import ModelInfo, TextureModel, WashiError, find_bundles, list_models, load_model, models, verify, write_bundle
 from washi_latent.core.fields import FIELD_NAMES, GROUPS
-from washi_latent.core.interrupts import Terminable
+from washi_latent.core.interrupts import Held, Terminable
 from washi_latent.core.models import SheetModel, amend_bundle
 from washi_latent.core.progress import Cancelled
 
@@ -251,6 +252,70 @@ def test_a_signal_while_a_bundle_is_replaced_comes_once_it_is_there(bundle: Path
     assert [p.name for p in bundle.parent.iterdir()] == ["copy"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_ignored_stays_so(number: signal.Signals) -> None:
+    """A shell has what it runs in the background ignore Ctrl-C, which is meant for another."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with Terminable(), Held() as held:
+            os.kill(os.getpid(), number)
+            assert not held.heard
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_bundle_that_is_replaced_while_it_is_read_is_read_once_more(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The description of one must not be held against the network of the other."""
+    read, times = models.read_file, [0]
+
+    def replaced(info: ModelInfo, name: str) -> bytes:
+        times[0] += 1
+        if times[0] == 1:
+            write_bundle(bundle, description(title="new"), {"generator.onnx": small_network(scale=0.7)})
+        return read(info, name)
+
+    monkeypatch.setattr(models, "read_file", replaced)
+    assert load_model(bundle, threads=1).info.title == "new"
+    times[0] = 0
+    assert verify(bundle).title == "new"
+    edit(bundle, files={"generator.onnx": {"sha256": "0" * 64, "bytes": (bundle / "generator.onnx").stat().st_size}})
+    with pytest.raises(WashiError, match="damaged or altered"):
+        verify(bundle)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [load_model, verify, models.read_info, lambda bundle: load_model(bundle.name, extra=[bundle.parent])],
+    ids=["load", "verify", "description", "by name"],
+)
+def test_readers_wait_while_a_bundle_changes_places(bundle: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object]) -> None:
+    move, readers, found = os.replace, list[threading.Thread](), list[object]()
+
+    def slowly(*places: str | Path) -> None:
+        move(*places)
+        if not readers:  # the old one is away, the new one not yet here
+            readers.append(threading.Thread(target=lambda: found.append(read(bundle))))
+            readers[0].start()
+            readers[0].join(0.1)
+
+    monkeypatch.setattr(os, "replace", slowly)
+    write_bundle(bundle, description(title="new"), {"generator.onnx": small_network()})
+    readers[0].join()
+    assert len(found) == 1
+
+
+def test_what_another_process_has_added_since_is_read(bundle: Path) -> None:
+    before = amend_bundle(bundle, {"notes.txt": b"first"})
+    amend_bundle(bundle, {"notes.txt": b"second"})
+    assert models.read_addition(before, "notes.txt") == b"second"
+    (bundle / "notes.txt").write_bytes(b"forged")
+    with pytest.raises(WashiError, match="damaged or altered"):
+        models.read_addition(models.read_info(bundle), "notes.txt")
+    write_bundle(bundle, description(), {"generator.onnx": small_network(scale=0.7), "notes.txt": b"of another"})
+    assert models.read_addition(before, "notes.txt") is None
+
+
 _AMEND = """
 import sys
 from washi_latent.core.models import amend_bundle
@@ -351,6 +416,23 @@ def test_a_sheet_is_the_same_whatever_was_drawn_before(sheet_model: TextureModel
         with contextlib.suppress(Cancelled):
             kept.generate(np.zeros(DIM), 64, 2, end)
         np.testing.assert_array_equal(kept.generate(np.zeros(DIM), 64, 2), whole)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_groups_of_fields_belong_to_sheet_models_alone(backend: str, bundle: Path) -> None:
+    """Whatever another model's description says of them, and of a margin."""
+    name, content = "generator.onnx", (bundle / "generator.onnx").read_bytes()
+    changes: dict[str, object] = {"options": {"groups": ["strands"], "margin": "wide"}}
+    if backend == "torch":
+        pytest.importorskip("torch")
+        from safetensors.torch import save
+
+        from washi_latent.core.networks import build_generator
+
+        name, content = "generator.safetensors", save(build_generator("dcgan", {"latent_dim": DIM, "features": 1}).state_dict())
+        changes = {"options": {"features": 1, "groups": ["strands"], "margin": "wide"}, "architecture": "dcgan", "size": [64, 64]}
+    info = write_bundle(bundle.parent / "odd", description(**changes), {name: content})
+    assert load_model(info.folder, backend, threads=1).generate(np.zeros(DIM)).shape[0] == 1  # type: ignore[arg-type]
 
 
 def test_no_textures_are_none(model: TextureModel, sheet_model: TextureModel) -> None:

@@ -161,3 +161,12 @@ def test_sizes_must_fit() -> None:
         mssim_matrix(np.zeros((1, 16, 16)), np.zeros((1, 16, 17)))
     with pytest.raises(WashiError):
         mssim(np.zeros((16, 16)), np.zeros((16, 16, 3)))
+
+
+def test_levels_of_eight_bits_are_not_taken_for_shares() -> None:
+    """Against constants that are made for [0, 1] they would give another similarity, and nobody would be told."""
+    levels = (np.random.default_rng(0).random((2, 32, 32)) * 255).astype(np.uint8)
+    with pytest.raises(WashiError, match=r"whole numbers from .* divide them"):
+        mssim_matrix(levels)
+    masks = (levels > 127).astype(np.uint8)
+    np.testing.assert_array_equal(mssim_matrix(masks), mssim_matrix(masks.astype(np.float32)))

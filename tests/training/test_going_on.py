@@ -16,7 +16,9 @@ pytest.importorskip("onnx")
 
 
 from washi_latent.core import WashiError
+from washi_latent.core.locks import unless_locked
 from washi_latent.training import TrainOptions, train
+from washi_latent.training.data import photograph_patches
 from washi_latent.training.loop import CHECKPOINT
 from washi_latent.training.pipeline import make_patches, settle
 
@@ -31,7 +33,7 @@ def work(tmp_path: Path) -> Path:
 def begin(photographs: Path, work: Path, checkpoint: bool = True, **changes: object) -> list[str]:
     """Begin a training or go on with it, up to its first step; what it says."""
     said: list[str] = []
-    options = TrainOptions(**{"images": photographs, "out": work.with_name("mine"), "patches": 64, **changes}).checked()  # type: ignore[arg-type]
+    options = TrainOptions(**{"images": photographs, "out": work.with_name("mine"), "patches": 64, "evaluate": False, **changes}).checked()  # type: ignore[arg-type]
     settle(options, work)
     make_patches(options, work, said.append)
     if checkpoint:
@@ -80,6 +82,29 @@ def test_other_settings_are_noticed(photographs: Path, work: Path) -> None:
     with pytest.raises(WashiError, match="other settings"):
         begin(photographs, work, seed=5)
     assert contents(work) == before
+
+
+def test_what_a_training_began_with_can_not_be_changed(work: Path, tmp_path: Path) -> None:
+    """Else the card would name a model that the training did not begin with."""
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    Image.new("RGB", (200, 200)).save(scans / "scan.png")
+    begin(scans, work, kind="sheet", patches=400, begin_with="washi-sheet")
+    with pytest.raises(WashiError, match="other settings"):
+        begin(scans, work, kind="sheet", patches=400)
+    begin(scans, work, kind="sheet", patches=400, begin_with="washi-sheet")
+    path = work / "settings.json"
+    path.write_text(json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != "begin_with"}))
+    begin(scans, work, kind="sheet", patches=400)
+
+
+def test_too_few_pictures_to_evaluate_with_are_said_before_training(photographs: Path, work: Path) -> None:
+    """The figures come last, hours later."""
+    for path in photographs.iterdir():
+        Image.open(path).resize((200, 200)).save(path)
+    with pytest.raises(WashiError, match="3 held-out pictures are too few to evaluate with"):
+        begin(photographs, work, kind="sheet", evaluate=True)
+    begin(photographs, work, kind="sheet")
 
 
 def test_a_moved_folder_of_photographs_is_the_same(photographs: Path, work: Path) -> None:
@@ -148,6 +173,15 @@ def test_photographs_that_can_not_be_used_are_told(photographs: Path, work: Path
     assert photographs_used(work) == 3
 
 
+def test_photographs_that_can_not_be_used_cost_no_patches(photographs: Path) -> None:
+    """Of a folder full of thumbnails, the few photographs must give as many as were asked for."""
+    for i in range(60):
+        Image.new("RGB", (32, 32)).save(photographs / f"thumbnail-{i}.png")
+    patches = photograph_patches(photographs, 900)
+    assert len(patches.kinds) == 3
+    assert 890 <= len(patches.train) <= 910
+
+
 def test_one_that_is_too_large_is_not_called_unreadable_alone(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("washi_latent.core.images.MAX_PIXELS", 5000)
     (tmp_path / "scans").mkdir()
@@ -172,3 +206,16 @@ def test_what_a_training_can_not_begin_with_is_said_before_anything_is_made(chan
     with pytest.raises(WashiError, match=said):
         train(**{"images": photographs, "out": tmp_path / "mine", **changes})
     assert not list(tmp_path.glob("mine*"))
+
+
+@pytest.mark.parametrize("kind", ["dcgan", "sheet"])
+def test_two_trainings_are_never_at_work_in_one_folder(kind: str, photographs: Path, tmp_path: Path) -> None:
+    """They would write into one checkpoint."""
+    work = tmp_path / "mine.training"
+    work.mkdir()
+    (work / CHECKPOINT).write_bytes(b"of the other")
+    with unless_locked(work / ".lock"), pytest.raises(WashiError, match="another training is at work in"):
+        train(images=photographs, out=tmp_path / "mine", kind=kind, resume=False, say=lambda _: None)
+    assert (work / CHECKPOINT).read_bytes() == b"of the other"
+    with unless_locked(work / ".lock") as free:
+        assert free

@@ -13,13 +13,15 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from PIL import Image
+from safetensors.torch import save
 
-from washi_latent.core import WashiError, load_model
+from washi_latent.core import ModelInfo, WashiError, load_model, write_bundle
 from washi_latent.training import TrainOptions, photograph_pipeline, train
+from washi_latent.training.beginning import Beginning
 from washi_latent.training.data import SHEET_PATCH as CROP
 from washi_latent.training.data import photograph_patches
 from washi_latent.training.loop import load_state, save_state
-from washi_latent.training.sheet_photographs import ColorAxes, PaperSpace, PhotographTrainer, Settings, crop_statistics
+from washi_latent.training.sheet_photographs import ColorAxes, PaperSpace, PhotographTrainer, Settings, build_network, crop_statistics, network_options
 
 TINY = Settings(features=4, discriminator_features=4, batch=4, edge=64, layouts=2, warm_up=1, r1_every=1)
 COLORS = ((200, 180, 150), (90, 70, 110), (150, 160, 140))
@@ -51,6 +53,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tile: NDArray[np.uint8]) -> None:
     monkeypatch.setattr(photograph_pipeline, "TEACHER", "no-such-model")
     made = photograph_pipeline.PhotographTrainer
     monkeypatch.setattr(photograph_pipeline, "PhotographTrainer", lambda patches, tile, seed, start: made(patches, tile, seed, start, TINY))
+    monkeypatch.setattr(photograph_pipeline, "network_options", lambda: network_options(TINY))
 
 
 def few(photographs: Path, **changes: Any) -> TrainOptions:
@@ -138,17 +141,70 @@ def test_the_photographs_colours_are_learned(photographs: Path, tile: NDArray[np
 def test_a_trained_model_of_more_channels_is_a_start(photographs: Path, tile: NDArray[np.uint8]) -> None:
     plain = trainer_of(photographs, tile)
     weights = {name: torch.full_like(value, 0.25) for name, value in plain.generator.state_dict().items()}
-    weights["out.weight"] = torch.arange(5.0)[:, None, None, None].expand(5, *plain.generator.out.weight.shape[1:])
+    weights["out.weight"] = torch.arange(5.0)[:, None, None, None].repeat(1, *plain.generator.out.weight.shape[1:])
     fewer = len(plain.generator.fields) - 1
     weights["mix.weight"] = torch.full((TINY.features * (fewer + 1), 192), 0.5)  # a model without the last field
+    weights["mix.bias"] = torch.full((TINY.features * (fewer + 1),), 0.5)
     weights["of another version"] = torch.zeros(3)
-    begun = trainer_of(photographs, tile, start=weights).generator
+    info = bundle(photographs.parent / "first", {**plain.options, "fields": plain.generator.fields[:-1]}, weights)
+    begun = trainer_of(photographs, tile, start=Beginning.of(info)).generator
     np.testing.assert_array_equal(begun.out.weight[:, 0, 0, 0].detach(), [0, 1, 2])
     np.testing.assert_array_equal(begun.convolutions[0].bias.detach(), 0.25)
     mix = begun.mix.weight.view(TINY.features, fewer + 2, 192)
     assert (mix[:, :fewer] == 0.5).all()
     assert (mix[:, fewer] == 0).all()
     assert (mix[:, -1] == 0.5).all()
+
+
+def bundle(folder: Path, options: dict[str, Any], weights: dict[str, Any]) -> ModelInfo:
+    description = {
+        "title": "A sheet model", "license": "CC0-1.0", "architecture": "sheet", "options": options, "latent": {"dim": 100, "prior": "normal"},
+        "channels": ["red", "green", "blue"], "size": "any", "size_multiple": 8, "tileable": True,
+    }  # fmt: skip
+    return write_bundle(folder, description, {"generator.safetensors": save(weights)})
+
+
+def other_layers(folder: Path) -> ModelInfo:
+    """A model whose weights have fitting shapes here and there, but belong to other layers."""
+    options = {**network_options(TINY), "layers": ["c3", "c3"]}
+    return bundle(folder, options, build_network(options).state_dict())
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_model_of_other_layers_is_refused_before_anything_is_made(photographs: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(WashiError, match=r"can't begin with the model old, whose network has other layers"):
+        train(few(photographs, begin_with=str(other_layers(tmp_path / "old").folder)), say=said.append)
+    assert not said
+    assert not list(tmp_path.glob("mine*"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_model_says_what_its_training_began_with(photographs: Path, tmp_path: Path) -> None:
+    assert train(few(photographs), say=lambda _: None).training["begins_with"] == "random weights"
+    options = network_options(TINY)
+    first = bundle(tmp_path / "first", options, build_network(options).state_dict())
+    info = train(few(photographs, begin_with=str(first.folder), resume=False), say=lambda _: None)
+    assert info.training["begins_with"] == "first"
+    assert info.training["command"].endswith(" --begin-with first")
+    assert info.training["command"] in (info.folder / "README.md").read_text()
+
+
+@pytest.mark.usefixtures("quick")
+def test_weights_of_another_network_than_a_models_description_says_are_refused(photographs: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    for number, weights in enumerate(({"paint": torch.zeros(3)}, {"mix.weight": torch.zeros(3, 192), "mix.bias": torch.zeros(3)})):
+        info = bundle(tmp_path / f"odd-{number}", network_options(TINY), weights)
+        with pytest.raises(WashiError, match=r"the weights of the model odd-. are not those of the network that it describes"):
+            train(few(photographs, begin_with=str(info.folder)), say=said.append)
+
+
+@pytest.mark.usefixtures("quick")
+def test_of_a_teacher_of_other_layers_nothing_is_taken(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photograph_pipeline, "TEACHER", str(other_layers(tmp_path / "old").folder))
+    said: list[str] = []
+    train(few(photographs), say=said.append)
+    assert "other layers: starting from nothing" in said[0]
 
 
 def test_statistics_know_papers_not_places() -> None:

@@ -100,6 +100,26 @@ def test_an_evaluation_refuses_a_seed_before_it_begins(module: Any, capsys: pyte
     assert "the seed is -1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("module", "arguments", "said"),
+    [
+        (evaluation, ["washi-dcgan-64", "--count", "2"], "2 held-out pictures are too few"),
+        (evaluation, ["washi-dcgan-64", "--data", "nowhere"], "nowhere holds no patches"),
+        (evaluation, ["washi-sheet"], "evaluate it with python -m washi_latent.training.sheet_evaluation"),
+        (sheet_evaluation, ["washi-sheet", "--count", "0"], "0 held-out pictures are too few"),
+        (sheet_evaluation, ["washi-dcgan-64"], "evaluate it with python -m washi_latent.training.evaluation"),
+    ],
+    ids=str,
+)
+def test_an_evaluation_that_can_not_be_is_refused_before_it_begins(
+    module: Any, arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("simulated_patches", "Parallel"):
+        monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("it begins"), raising=False)
+    assert module.main(arguments) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_figures_are_printed_though_they_can_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sheet_evaluation, "evaluate_sheets", lambda *_, **__: {"ratio": 1.0})
     monkeypatch.setattr(sheet_evaluation, "table", lambda figures: f"| ratio | {figures['ratio']} |")

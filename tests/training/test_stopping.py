@@ -21,7 +21,7 @@ from PIL import Image
 from washi_latent import training
 from washi_latent.cli import main
 from washi_latent.core import verify
-from washi_latent.training import TrainOptions, photograph_pipeline, pipeline, sheet_pipeline, train
+from washi_latent.training import TrainOptions, photograph_pipeline, pipeline, sheet, sheet_photographs, sheet_pipeline, train
 from washi_latent.training.data import photograph_patches
 from washi_latent.training.dcgan import DCGANTrainer
 from washi_latent.training.loop import CHECKPOINT, load_state
@@ -59,11 +59,13 @@ def quick(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photograph_pipeline, "fibre_tile", lambda: tile)
     monkeypatch.setattr(photograph_pipeline, "TEACHER", "no-such-model")
     monkeypatch.setattr(photograph_pipeline, "PhotographTrainer", lambda patches, tile, seed, start: PhotographTrainer(patches, tile, seed, start, tiny))
+    monkeypatch.setattr(photograph_pipeline, "network_options", lambda: sheet_photographs.network_options(tiny))
     monkeypatch.setattr(photograph_pipeline, "card_pictures", lambda *_: {})
     monkeypatch.setattr(sheet_pipeline, "fibre_tile", lambda: fibre_tile(size=128))
     monkeypatch.setattr(sheet_pipeline, "make_pairs", lambda tile, **_: make_pairs(tile, 1, 12, 1))
     monkeypatch.setattr(sheet_pipeline, "free_sheets", lambda *_: None)
     monkeypatch.setattr(sheet_pipeline, "SheetTrainer", lambda pairs, seed, **_: SheetTrainer(pairs, seed, features=8, papers=40))
+    monkeypatch.setattr(sheet_pipeline, "network_options", lambda: sheet.network_options(8))
     monkeypatch.setattr(sheet_pipeline, "kinds_files", lambda _: {})
     monkeypatch.setattr(sheet_pipeline, "card_pictures", lambda *_: {})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -23,21 +24,25 @@ from washi_latent.core import ModelInfo, TextureModel, WashiError, load_model, v
 from washi_latent.core.fields import FIELD_NAMES, GATED, GROUPS, gate, metal_tone
 from washi_latent.core.models import SheetModel, check_latents, read_file, torch_generator
 from washi_latent.core.sheet_network import build
-from washi_latent.training import TrainOptions, sheet_pipeline, train
+from washi_latent.training import TrainOptions, pipeline, sheet_pipeline, train
+from washi_latent.training.beginning import Beginning
 from washi_latent.training.data import Patches, cut_patches, photograph_patches
-from washi_latent.training.dcgan import DCGANTrainer
+from washi_latent.training.dcgan import DCGANTrainer, untrained
 from washi_latent.training.evaluation import density_and_coverage, energy_distance, frechet_distance, sample_energy_distance
 from washi_latent.training.export import export_bundle, sheet_inputs, tile_bytes, weights_bytes
 from washi_latent.training.loop import CHECKPOINT, Schedule, load_state, run, save_state
 from washi_latent.training.pairs import PAINTS, SILVER_PAINTS
+from washi_latent.training.pipeline import settle
 from washi_latent.training.sheet import (
     CHANNELS,
     GROUP_NUMBERS,
     RECIPE,
     SCORES,
     SheetTrainer,
+    build_network,
     draw_paper,
     make_pairs,
+    network_options,
     normal_scores,
     quantile_functions,
     random_sheet_kind,
@@ -81,6 +86,27 @@ def test_what_comes_after_the_steps_keeps_to_the_threads_too(photographs: Path, 
     monkeypatch.setattr("washi_latent.training.write_atlas", measuring)
     train(few(photographs, evaluate=True, threads=1), say=lambda _: None)
     assert threads == [1, 1]
+
+
+@pytest.mark.parametrize(("threads", "jobs"), [(1, 1), (3, 3), (None, 7)])
+def test_the_evaluation_of_sheets_keeps_to_the_threads(threads: int | None, jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+
+    def evaluating(_: object, jobs: int, say: object) -> dict[str, Any]:
+        given.append(jobs)
+        raise WashiError("enough")
+
+    monkeypatch.setattr(sheet_pipeline, "cores", lambda: 7)
+    monkeypatch.setattr(sheet_pipeline, "kinds_files", lambda _: {})
+    monkeypatch.setattr(sheet_pipeline, "card_pictures", lambda *_: {})
+    monkeypatch.setattr(sheet_pipeline, "load_model", lambda *_, **__: None)
+    monkeypatch.setattr(sheet_pipeline, "evaluate_sheets", evaluating)
+    network = network_options(4, ("c1",))
+    module = build_network(network).eval()
+    options = TrainOptions(out=tmp_path / "mine", kind="sheet", synthetic=True, threads=threads)
+    with pytest.raises(WashiError, match="enough"):
+        sheet_pipeline.export_sheet(module, fibre_tile(size=128), {**network, "margin": module.margin}, {"command": ""}, options, lambda _: None)
+    assert given == [jobs]
 
 
 def test_training_goes_on_where_it_stopped(photographs: Path) -> None:
@@ -234,7 +260,8 @@ def test_pieces_appear_one_after_another_in_both_hands() -> None:
     dust = RECIPE.index("dust")
     numbers = np.array([0.0, 3.0, 12.0, 30.0, 70.0])
     recipes[:, dust] = torch.from_numpy((np.log1p(4 * numbers) - pairs.mean[dust]) / pairs.deviation[dust]).float()
-    shown = trainer.generator._shown(recipes, fields)[:, list(GATED).index("dust")].detach().numpy()
+    generator = trainer.generator
+    shown = generator._shown(recipes, fields, generator.shown_groups(recipes))[:, list(GATED).index("dust")].detach().numpy()
     cover = pairs.layouts[0, FIELD_NAMES.index("dust")].astype(np.float32)
     for seen, number in zip(shown, numbers, strict=True):
         np.testing.assert_allclose(seen, cover * gate(min(number / GATED["dust"][2], 1.0), rank), atol=2e-3)
@@ -367,7 +394,7 @@ def test_a_model_of_fewer_fields_gives_what_it_has(tmp_path: Path) -> None:
     weights["mix.bias"] = first.generator.mix.bias.detach().view(8, -1)[:, [*columns, -1]].reshape(-1).contiguous()
     options = {**first.options, "fields": known}
     write_bundle(tmp_path / "first", _sheet_description(options), {"generator.safetensors": save(weights)})
-    second = SheetTrainer(pairs, 1, features=8, papers=40, begin_with=verify(tmp_path / "first"))
+    second = SheetTrainer(pairs, 1, features=8, papers=40, begin_with=Beginning.of(verify(tmp_path / "first")))
     begun = second.generator.mix.weight.detach().view(8, len(FIELD_NAMES) + 1, -1)
     assert (begun[:, FIELD_NAMES.index(lacking)] == 0).all()
     assert torch.equal(begun[:, [*columns, -1]], mix[:, [*columns, -1]])
@@ -378,12 +405,12 @@ def test_training_begins_with_a_models_weights(tmp_path: Path) -> None:
     first = SheetTrainer(pairs, features=8, papers=40)
     first.step()
     write_bundle(tmp_path / "first", _sheet_description(first.options), {"generator.safetensors": weights_bytes(first.generator)})
-    second = SheetTrainer(pairs, 1, features=8, papers=40, begin_with=verify(tmp_path / "first"))
+    second = SheetTrainer(pairs, 1, features=8, papers=40, begin_with=Beginning.of(verify(tmp_path / "first")))
     for name, value in first.generator.state_dict().items():
         assert name == "quantiles" or torch.equal(value, second.generator.state_dict()[name]), name
     write_bundle(tmp_path / "other", _sheet_description({**first.options, "recipe": 9}), {"generator.safetensors": save({"paint": torch.zeros(3)})})
     with pytest.raises(WashiError, match="knows no papers as the simulation has them"):
-        SheetTrainer(pairs, 1, features=8, papers=40, begin_with=verify(tmp_path / "other"))
+        SheetTrainer(pairs, 1, features=8, papers=40, begin_with=Beginning.of(verify(tmp_path / "other")))
 
 
 def test_papers_that_the_simulation_has_not_are_refused_before_anything_is_made(tmp_path: Path) -> None:
@@ -394,6 +421,66 @@ def test_papers_that_the_simulation_has_not_are_refused_before_anything_is_made(
         train(TrainOptions(out=tmp_path / "mine", kind="sheet", synthetic=True, begin_with=str(other.folder)), say=said.append)
     assert not said
     assert not list(tmp_path.glob("mine*"))
+
+
+def test_what_a_training_begins_with_is_read_once(tmp_path: Path) -> None:
+    """Between the check and the first step lie many minutes, in which the model may be replaced."""
+    pairs = make_pairs(fibre_tile(size=128), 1, 6, 1)
+    first = SheetTrainer(pairs, features=8, papers=40)
+    info = write_bundle(tmp_path / "first", _sheet_description(first.options), {"generator.safetensors": weights_bytes(first.generator)})
+    beginning = Beginning.of(info)
+    shutil.rmtree(info.folder)
+    second = SheetTrainer(pairs, 1, features=8, papers=40, begin_with=beginning)
+    assert torch.equal(second.generator.mix.weight, first.generator.mix.weight)
+
+
+def test_weights_that_are_no_weights_are_said(tmp_path: Path) -> None:
+    info = write_bundle(tmp_path / "first", _sheet_description({}), {"generator.safetensors": b"nothing"})
+    with pytest.raises(WashiError, match="weights of the model first can't be read"):
+        Beginning.of(info)
+
+
+@pytest.mark.parametrize("lessons", [0, 40])
+def test_a_64_pixel_models_checkpoint_of_another_network_is_refused_before_anything_is_made(
+    lessons: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With lessons it has a mapping network, without it has none. Its sheets and its lessons take minutes."""
+    work = tmp_path / "mine.training"
+    work.mkdir()
+    flow = None if lessons else {"projection": torch.zeros(100, len(SCORES))}
+    save_state({"generator": untrained(flow).state_dict(), "iteration": 1}, work / CHECKPOINT)
+    options = TrainOptions(out=tmp_path / "mine", synthetic=True, lessons=lessons).checked()
+    settle(options, work)
+    monkeypatch.setattr(pipeline, "simulated_patches", lambda *_: pytest.fail("it begins"))
+    with pytest.raises(WashiError, match="belongs to another kind of training"):
+        train(options, say=lambda _: None)
+
+
+@pytest.mark.parametrize("content", ["other", "damaged"])
+def test_a_checkpoint_of_another_network_is_refused_before_anything_is_made(content: str, tmp_path: Path) -> None:
+    """Sheets are simulated for many minutes first."""
+    work = tmp_path / "mine.training"
+    work.mkdir()
+    if content == "other":
+        save_state({"generator": build_network(network_options(layers=("c3",))).state_dict(), "iteration": 1}, work / CHECKPOINT)
+    else:
+        (work / CHECKPOINT).write_bytes(b"nothing")
+    options = TrainOptions(out=tmp_path / "mine", kind="sheet", synthetic=True).checked()
+    settle(options, work)
+    said: list[str] = []
+    with pytest.raises(WashiError, match="belongs to another kind of training" if content == "other" else "is damaged"):
+        train(options, say=said.append)
+    assert not said
+
+
+def test_what_of_its_groups_is_there_is_found_once_a_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, found = build_network(network_options(4, ("c1",))).eval(), []
+    shown_groups = network.shown_groups
+    monkeypatch.setattr(network, "shown_groups", lambda recipe: found.append(1) or shown_groups(recipe))
+    with torch.no_grad():
+        sheets, groups = network(torch.zeros(2, 100), torch.zeros(1, len(FIELD_NAMES), 8, 8))
+    assert (sheets.shape, groups.shape) == ((2, 5, 8, 8), (2, len(GROUPS)))
+    assert len(found) == 1
 
 
 def test_simulated_sheets_leave_nothing_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -456,6 +543,17 @@ def test_a_description_that_asks_for_an_absurd_network_is_refused(wrong: dict[st
         torch_generator(info, read_file(info, "generator.safetensors"))
 
 
+def test_a_description_whose_layers_do_not_fit_together_is_refused(tmp_path: Path) -> None:
+    """Weights of an even size have the stated shapes, and a sheet is made that does not fit its pieces."""
+    network = network_options(4, ("c4",))
+    module = build_network(network).eval()
+    files = {"generator.safetensors": weights_bytes(module), "fibres.png": tile_bytes(fibre_tile(size=128))}
+    description = _sheet_description({**network, "margin": module.margin})
+    info = write_bundle(tmp_path / "odd", {**description, "channels": list(CHANNELS)}, files)
+    with pytest.raises(WashiError, match="its network failed to run"):
+        load_model(info.folder, "torch")
+
+
 def test_of_an_earlier_versions_sheet_model_the_backend_to_use_is_said(tmp_path: Path) -> None:
     options = {name: value for name, value in _SMALL.items() if name != "layers"}
     info = write_bundle(tmp_path / "old", _sheet_description(options), {"generator.safetensors": weights_bytes(build(_SMALL))})
@@ -470,7 +568,7 @@ def test_of_a_model_that_composes_otherwise_training_takes_the_papers(tmp_path: 
     pairs = make_pairs(fibre_tile(size=128), 1, 6, 1)
     first = SheetTrainer(pairs, features=8, layers=("c3",), papers=40)
     write_bundle(tmp_path / "first", _sheet_description(first.options), {"generator.safetensors": weights_bytes(first.generator)})
-    second = SheetTrainer(pairs, 1, features=8, papers=40, begin_with=verify(tmp_path / "first"))
+    second = SheetTrainer(pairs, 1, features=8, papers=40, begin_with=Beginning.of(verify(tmp_path / "first")))
     latents = torch.randn(5, 100)
     assert torch.equal(second.generator.projection, first.generator.projection)
     assert all(torch.equal(a, b) for a, b in zip(second.generator.velocity.parameters(), first.generator.velocity.parameters(), strict=True))
@@ -484,7 +582,7 @@ def test_a_sheet_model_is_begun_anew_when_that_is_asked(tmp_path: Path, monkeypa
 
     def stop(_trainer: object, folder: Path, *_: object) -> str:
         seen.append((folder / CHECKPOINT).exists())
-        (folder / CHECKPOINT).write_bytes(b"kept")
+        save_state({"generator": build_network(network_options()).state_dict()}, folder / CHECKPOINT)
         raise WashiError("enough")
 
     monkeypatch.setattr(sheet_pipeline, "run", stop)

@@ -115,7 +115,7 @@ def analyse(model: Model, noise_seed: int = 0, regions: int = 8, pairs: int = 24
     Args:
         model: any.
         noise_seed: which sheet of each paper.
-        regions: into how many the space is divided, 1 or more.
+        regions: into how many the space is divided, 1 or more; into fewer where fewer textures differ.
         pairs: of textures at each angle, 2 or more.
         seed: of all that is drawn.
         progress: is told the share done.
@@ -284,6 +284,8 @@ def _regions(latents: Latents, points: Latents, properties: dict[str, Latents], 
     result = []
     for position, index in enumerate(chosen):
         members = np.flatnonzero(labels == position)
+        if not len(members):  # its texture is another region's, too
+            continue
         traits = sorted(((name, float(v[members].mean())) for name, v in standard.items()), key=lambda trait: -abs(trait[1]))
         result.append(Region(latents[index], len(members) / len(latents), np.concatenate([[index], members[members != index]]), tuple(traits[:3])))
     return tuple(sorted(result, key=lambda region: -region.share))

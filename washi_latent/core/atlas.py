@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import WashiError
-from .models import ModelInfo, amend_bundle, check_amendable, load_model, read_file, verify, writing
+from .models import ModelInfo, amend_bundle, check_amendable, load_model, read_addition, verify, writing
 from .preference import FeatureSpace, features_of
 from .progress import Progress, ignore
 from .texture_features import GROUPS
@@ -58,7 +58,7 @@ def atlas_of(model: Model) -> Atlas | None:
 
 
 def read_atlas(info: ModelInfo) -> Atlas | None:
-    """The atlas that a bundle holds; None where there is none, or one that this version can't use: a search goes on without.
+    """The atlas that a bundle holds; None where there is none, one that this version can't use, or that of another model which has taken its place: a search goes on without.
 
     Args:
         info: of the bundle, `TextureModel.info`.
@@ -68,7 +68,8 @@ def read_atlas(info: ModelInfo) -> Atlas | None:
     """
     if ATLAS_FILE not in info.files or info.files[ATLAS_FILE][1] > _MOST_BYTES:
         return None
-    features = _features(read_file(info, ATLAS_FILE), info.latent_dim)
+    content = read_addition(info, ATLAS_FILE)
+    features = None if content is None else _features(content, info.latent_dim)
     return None if features is None else Atlas(atlas_latents(len(features), info.latent_dim), features, FeatureSpace.of(features))
 
 

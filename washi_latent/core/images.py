@@ -76,6 +76,22 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], A
     return target
 
 
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Refuse at once what `write_atomically` would refuse, for those who work for long before.
+
+    Raises:
+        WashiError: no such folder, no right to write there, a folder of that name.
+    """
+    target = Path(path)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise cannot_write(target, error) from error
+
+
 def hidden(target: Path) -> str:
     """How the name of a file in the making begins: never longer than systems take, whatever letters it is of."""
     return f".{target.name.encode(errors='ignore')[:80].decode(errors='ignore')}."
@@ -132,6 +148,17 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from error
+    return folder
+
+
+def writable_folder(path: str | os.PathLike[str]) -> Path:
+    """As `make_folder`; one that is there must let files be written, too, for those who work for long before.
+
+    Raises:
+        WashiError: it can't be created, or written to.
+    """
+    folder = make_folder(path)
+    check_folder(folder)
     return folder
 
 

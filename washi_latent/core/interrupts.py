@@ -13,6 +13,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Held:
     """A block that they don't end: what arrives meanwhile is heard at its end, unless the block fails of itself.
 
+    What the process ignores, as what a shell runs in the background ignores Ctrl-C, it goes on to ignore.
+
     Attributes:
         heard: whether one has arrived.
     """
@@ -28,8 +30,12 @@ class Held:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # no other hears any
             for name in _SIGNALS:
-                self._before[name] = signal.signal(name, self._hear)
+                self._take(name, self._hear)
         return self
+
+    def _take(self, name: signal.Signals, handler: Any) -> None:
+        if signal.getsignal(name) is not signal.SIG_IGN:
+            self._before[name] = signal.signal(name, handler)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is not None:
@@ -58,5 +64,5 @@ class Terminable(Held):
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before[signal.SIGTERM] = signal.signal(signal.SIGTERM, signal.default_int_handler)
+            self._take(signal.SIGTERM, signal.default_int_handler)
         return self

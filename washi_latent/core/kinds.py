@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import WashiError
-from .models import ModelInfo, read_file
+from .models import ModelInfo, read_addition
 
 Latents = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class Kind:
 
 
 def read_kinds(info: ModelInfo) -> tuple[Kind, ...]:
-    """The kinds that a bundle holds, in its order; none where it has no kinds.json.
+    """The kinds that a bundle holds, in its order; none where it has no kinds.json, or another model has taken its place.
 
     Args:
         info: of the bundle, `TextureModel.info`.
@@ -52,7 +52,9 @@ def read_kinds(info: ModelInfo) -> tuple[Kind, ...]:
         return ()
     if info.files[KINDS_FILE][1] > _MOST_BYTES:
         raise _unusable(info, "it is absurdly long")
-    content = read_file(info, KINDS_FILE)
+    content = read_addition(info, KINDS_FILE)
+    if content is None:
+        return ()
     try:
         value: Any = json.loads(content)
         version = value["kinds_version"]

@@ -34,6 +34,17 @@ def try_locked(path: Path) -> Generator[bool, None, None]:
 
 
 @contextlib.contextmanager
+def unless_locked(path: Path) -> Generator[bool, None, None]:
+    """Hold a lock file unless somebody has it; gives whether nobody has. Where a file system has no locks, it is taken for nobody's.
+
+    Raises:
+        WashiError: the file can't be written.
+    """
+    with _open(path) as file:
+        yield _try(file) is not False
+
+
+@contextlib.contextmanager
 def briefly_locked(path: Path) -> Generator[None, None, None]:
     """As `locked`, with a file that nobody finds any more once it is let go of.
 

@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,6 +40,7 @@ from .ranges import check_seed
 if TYPE_CHECKING:
     from torch import nn
 
+_Read = TypeVar("_Read")
 Array = NDArray[np.float32]
 Backend = Literal["auto", "onnx", "torch"]
 
@@ -334,10 +336,14 @@ def load_model(
     Raises:
         WashiError: no such model; one that is truncated, altered, mismatched or beyond sane sizes; no such backend here.
     """
-    folder = locate(name_or_path, extra)
-    info = read_info(folder)
     if backend not in ("auto", "onnx", "torch"):
         raise WashiError(f"there is no backend {backend!r}: choose auto, onnx or torch")
+    folder = locate(name_or_path, extra)
+    return _whole(folder, partial(_load, folder, backend, threads))
+
+
+def _load(folder: Path, backend: Backend, threads: int | None) -> TextureModel:
+    info = read_info(folder)
     name = "generator.safetensors" if backend == "torch" else "generator.onnx"
     if name not in info.files:
         raise WashiError(f"the model {info.name} has no {name}: export it again, or choose another backend")
@@ -363,6 +369,10 @@ def verify(folder: str | os.PathLike[str], progress: Progress = ignore) -> Model
     Raises:
         WashiError: what is wrong, in one sentence.
     """
+    return _whole(Path(folder), partial(_verify, folder, progress))
+
+
+def _verify(folder: str | os.PathLike[str], progress: Progress) -> ModelInfo:
     info = read_info(folder)
     for number, name in enumerate(info.files):
         progress(number / len(info.files))
@@ -375,11 +385,11 @@ def locate(name_or_path: str | os.PathLike[str], extra: Iterable[str | os.PathLi
     text = os.fspath(name_or_path)
     if not text:
         raise WashiError("no model was named: give a name or the path of a bundle's folder")
-    if is_bundle(Path(text)):
+    if _appears(Path(text)):
         return Path(text)
     if _NAME.fullmatch(text):
         for folder in model_folders(extra):
-            if is_bundle(folder / text):
+            if _appears(folder / text):
                 return folder / text
     known = ", ".join(sorted(find_bundles(extra))) or "none"
     raise WashiError(f"there is no model {text!r}: choose one of those that are here ({known}), or give the path of a bundle's folder")
@@ -396,13 +406,63 @@ def is_bundle(folder: Path) -> bool:
 # Reading and checking
 
 
+_PATIENCE = 1.0
+"""Seconds that a reader waits for another process, which replaces a bundle in far less: a lock may be left of one that was killed."""
+_PAUSE = 0.005
+
+
+def _whole(folder: Path, read: Callable[[], _Read]) -> _Read:
+    """What is read of a bundle, which takes no lock: once more where it failed while another process put a new bundle into its place."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        before = _version(folder)
+        try:
+            return read()
+        except WashiError:
+            replaced = _version(folder) != before or (before is None and _is_written(folder))
+            if not replaced or time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE)
+
+
+def _appears(folder: Path) -> bool:
+    """As `is_bundle`; while a bundle is replaced, there is none for a moment."""
+    end = time.monotonic() + _PATIENCE
+    while not (here := is_bundle(folder)) and _is_written(folder) and time.monotonic() < end:
+        time.sleep(_PAUSE)
+    return here or is_bundle(folder)
+
+
+def _version(folder: Path) -> tuple[int, int] | None:
+    """Tells a bundle from one that takes its place; None: none is there."""
+    try:
+        facts = (folder / DESCRIPTION).stat()
+    except (OSError, ValueError):
+        return None
+    return facts.st_ino, facts.st_mtime_ns
+
+
+def _is_written(folder: Path) -> bool:
+    try:
+        return _lock_of(folder.resolve()).exists()
+    except (OSError, ValueError, RuntimeError):  # no system takes it for a path
+        return False
+
+
+def _lock_of(bundle: Path) -> Path:
+    return bundle.with_name(f".{bundle.name}.lock")
+
+
 def read_info(folder: str | os.PathLike[str]) -> ModelInfo:
     """Read and check a bundle's description, and that its files are there at the stated size.
 
     Raises:
         WashiError: what is wrong, in one sentence.
     """
-    path = Path(folder)
+    return _whole(Path(folder), partial(_read_info, Path(folder)))
+
+
+def _read_info(path: Path) -> ModelInfo:
     try:
         if (path / DESCRIPTION).stat().st_size > _MAX_DESCRIPTION:
             raise _broken(path, "its description is absurdly long")
@@ -519,6 +579,24 @@ def read_file(info: ModelInfo, name: str) -> bytes:
     return content
 
 
+def read_addition(info: ModelInfo, name: str) -> bytes | None:
+    """The content of a file that its bundle lists besides the networks, as `amend_bundle` may have written it since the bundle was loaded.
+
+    Returns:
+        None where another model has taken the bundle's place, or the file is gone from it.
+
+    Raises:
+        WashiError: a file that can't be read or was altered.
+    """
+    try:
+        return read_file(info, name)
+    except WashiError:
+        now = read_info(info.folder)
+        if now.files == info.files:
+            raise
+        return read_file(now, name) if generators(now) == generators(info) and name in now.files else None
+
+
 def _broken(folder: Path, why: str) -> WashiError:
     return WashiError(f"the model in {folder} can't be used: {why}; get the bundle again")
 
@@ -604,7 +682,7 @@ def _load_onnx(info: ModelInfo, content: bytes, threads: int | None) -> tuple[Ne
             raise _broken(info.folder, "its network failed to run") from error
         return cast("Array", result)
 
-    groups = partial(run, "groups", fields=_no_fields(info)) if "groups" in outputs else None
+    groups = partial(run, "groups", fields=_no_fields(info)) if info.architecture == "sheet" and "groups" in outputs else None
     return _checked(info, partial(run, outputs[0]), groups)
 
 
@@ -650,13 +728,23 @@ def _load_torch(info: ModelInfo, content: bytes, threads: int | None) -> tuple[N
     module = module.to(device)
 
     def run(output: int, latents: Array, **inputs: Array) -> Array:
-        with torch.inference_mode():
-            tensors = {name: torch.from_numpy(value).to(device) for name, value in inputs.items()}
-            made = module(torch.from_numpy(latents).to(device), **tensors)
-            return cast("Array", (made[output] if isinstance(made, tuple) else made).cpu().numpy())
+        try:
+            with torch.inference_mode():
+                tensors = {name: torch.from_numpy(value).to(device) for name, value in inputs.items()}
+                made = module(torch.from_numpy(latents).to(device), **tensors)
+                return cast("Array", (made[output] if isinstance(made, tuple) else made).cpu().numpy())
+        except torch.cuda.OutOfMemoryError as error:
+            raise MemoryError from error
+        except Exception as error:  # of networks that a stranger describes, PyTorch raises anything
+            raise _broken(info.folder, "its network failed to run") from error
 
-    groups = partial(run, 1, fields=_no_fields(info)) if info.options.get("groups") else None
+    groups = partial(run, 1, fields=_no_fields(info)) if _named_groups(info) else None
     return _checked(info, partial(run, 0), groups)
+
+
+def _named_groups(info: ModelInfo) -> Mapping[str, Any]:
+    """Groups of fields that a sheet model's network tells of; no other has any."""
+    return (info.options.get("groups") or {}) if info.architecture == "sheet" else {}
 
 
 def _no_fields(info: ModelInfo) -> Array:
@@ -678,7 +766,7 @@ def _checked(info: ModelInfo, run: Network, groups: Groups | None) -> tuple[Netw
             raise _broken(info.folder, f"its network gives {np.shape(pictures)} where its description says {wanted}")
         if not np.isfinite(pictures).all() or pictures.min() < -1e-3 or pictures.max() > 1 + 1e-3:
             raise _broken(info.folder, "its network gives values outside 0 to 1")
-    named = info.options.get("groups") or {}
+    named = _named_groups(info)
     if (groups is not None) != bool(named):
         raise _broken(info.folder, "its network and its description disagree about groups of fields")
     if groups is not None and np.shape(groups(np.zeros((2, info.latent_dim), np.float32))) != (2, len(named)):
@@ -722,7 +810,7 @@ def writing(folder: Path) -> Generator[None, None, None]:
         yield
         return
     check_folder(there.parent)
-    with briefly_locked(there.with_name(f".{there.name}.lock")):
+    with briefly_locked(_lock_of(there)):
         yield
 
 

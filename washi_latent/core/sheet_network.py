@@ -149,16 +149,20 @@ class SheetGenerator(PaperFlow):
     def forward(self, latent: Tensor, fields: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """(N, Z) and (1 or N, F, H + 2 margin, W + 2 margin) -> (N, C, H, W) in [0, 1]; with groups, also what of each is there, (N, G) in [0, 1]."""
         recipe = self.recipe(latent)
-        sheets = self.compose(recipe, fields)
-        return (sheets, self.shown_groups(recipe)) if self.groups else sheets
+        groups = self.shown_groups(recipe)
+        sheets = self._composed(recipe, fields, groups)
+        return (sheets, groups) if self.groups else sheets
 
     def compose(self, recipe: Tensor, fields: Tensor) -> Tensor:
         """(N, R) and (1 or N, F, H + 2 margin, W + 2 margin) -> (N, C, H, W) in [0, 1]."""
+        return self._composed(recipe, fields, self.shown_groups(recipe))
+
+    def _composed(self, recipe: Tensor, fields: Tensor, groups: Tensor) -> Tensor:
         style = self.mapping(recipe)
         weights = self.mix(style).view(-1, self.features, len(self.fields) + 1)
-        own, flat = weights[:, :, :-1] * self._mixed(recipe)[:, None], fields.flatten(2)
+        own, flat = weights[:, :, :-1] * self._mixed(groups)[:, None], fields.flatten(2)
         if self.gates:
-            shown = self._shown(recipe, fields)
+            shown = self._shown(recipe, fields, groups)
             gated = own[:, :, self._gated]
             own = own * (1 - torch.eye(len(self.fields), device=own.device)[self._gated].sum(0))
             x = own @ flat + gated @ shown.flatten(2) + weights[:, :, -1:]
@@ -175,12 +179,14 @@ class SheetGenerator(PaperFlow):
         return self._laid_over(made[:, : self.channels], made[:, self.channels :], shown[..., inside, inside], fields[..., inside, inside], recipe)
 
     def shown_groups(self, recipe: Tensor) -> Tensor:
-        """What of each group is there, (N, G) in [0, 1]; exactly 0 where the recipe (N, R) asks for nothing of it."""
+        """What of each group is there, (N, G) in [0, 1]; exactly 0 where the recipe (N, R) asks for nothing of it. Without groups, (N, 0)."""
+        if not self.groups:
+            return recipe[:, :0]
         return ((recipe @ self.group_number.T + self.group_level - _NOTHING) / _SOMETHING).clamp(0, 1)
 
-    def _mixed(self, recipe: Tensor) -> Tensor:
+    def _mixed(self, groups: Tensor) -> Tensor:
         """(N, F) or (1, F): how much of each field is mixed."""
-        return self.mixed_fields + self.shown_groups(recipe) @ self.group_fields if self.groups else self.mixed_fields[None]
+        return self.mixed_fields + groups @ self.group_fields if self.groups else self.mixed_fields[None]
 
     def _laid_over(self, paper: Tensor, veils: Tensor, shown: Tensor, fields: Tensor, recipe: Tensor) -> Tensor:
         """The paper (N, C, H, W) and over it its pieces: their colour and opacity; their height is the paper's matter."""
@@ -206,12 +212,12 @@ class SheetGenerator(PaperFlow):
         turns = fields[:, i : i + 1] * METAL_TONES
         return turns - turns.floor()
 
-    def _shown(self, recipe: Tensor, fields: Tensor) -> Tensor:
+    def _shown(self, recipe: Tensor, fields: Tensor, groups: Tensor) -> Tensor:
         """What the gates let through of their fields: (N, K, H, W). The recipe's numbers of pieces are log(1 + 4 n), standardized."""
         number = (torch.exp(recipe @ self.gate_number.T + self.gate_level) - 1) / 4  # ONNX has no expm1
         share = ((number - self.gate_first) / self.gate_pieces).clamp(0, 1)
         if self.groups:
-            share = share * (1 - self.gate_groups.sum(0) + self.shown_groups(recipe) @ self.gate_groups)
+            share = share * (1 - self.gate_groups.sum(0) + groups @ self.gate_groups)
         ranks = fields[:, self._ranks].clamp_min(1e-3)
         shown = ((share[:, :, None, None] * (1 + GATE_SOFTNESS / 2) / ranks - 1) / GATE_SOFTNESS + 0.5).clamp(0, 1)
         return fields[:, self._gated] * shown

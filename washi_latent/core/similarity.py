@@ -327,6 +327,8 @@ def _planes(images: ArrayLike) -> NDArray[Any]:
         raise WashiError(f"pictures of shape {array.shape} were given: give (N, H, W) or (N, H, W, C)")
     if array.dtype.kind not in "fiub":
         raise WashiError(f"pictures hold {array.dtype}: give numbers from 0 to 1")
+    if array.dtype.kind in "iu" and array.size and not 0 <= array.min() <= array.max() <= 1:
+        raise WashiError(f"pictures hold whole numbers from {array.min()} to {array.max()}: divide them by their largest possible one, to give 0 to 1")
     planes = array[:, None] if array.ndim == 3 else np.moveaxis(array, -1, 1)
     if min(planes.shape[2:]) < WINDOW:
         raise WashiError(f"pictures of {_size(planes)} are smaller than the {WINDOW} x {WINDOW} window of MSSIM: use larger ones")

@@ -132,7 +132,7 @@ def _what_sheet(description: Mapping[str, Any]) -> str:
         f"{description['latent']['dim']} normally distributed numbers say which paper; the seed says which sheet of that paper. The latent becomes a recipe of {options['recipe']} numbers "
         "(principal components of statistics of the photographs' crops) by a rectified flow (Liu 2023, Lipman 2023); the recipe composes "
         f"{len(options['fields'])} periodic fields of drawn fibres, clouds, bark, laid lines and creases "
-        "(`washi_latent/core/fields.py`) into paper, by three 3x3 convolutions at full resolution that the recipe modulates. Sheets tile, at any size. "
+        "(`washi_latent/core/fields.py`) into paper, by a small convolutional network at full resolution that the recipe modulates. Sheets tile, at any size. "
         "It shows the photographs' papers as far as those fields can form them. Colour is all that it learned: photographs tell no height and no opacity, "
         "so material maps of them are estimates from colour. The photographs were turned and mirrored: relief may be lit from any of eight sides. "
         + (f"Scale: {scale:g} mm a pixel." if scale else "Its scale is that of the photographs, one pixel of theirs a pixel.")

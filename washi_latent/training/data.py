@@ -64,10 +64,10 @@ def load_patches(folder: Path) -> Patches:
 
 def sheet_kinds(sheets: int, seed: int) -> list[str]:
     """Which sheets to make: a third of every kind in turn, two thirds mixtures as a paper shop would have them."""
-    from .washi import KINDS, random_kind
+    from .washi import random_sheet_kind
 
     rng = np.random.default_rng(seed)
-    return [KINDS[i // 3 % len(KINDS)] if i % 3 == 0 else random_kind(rng) for i in range(sheets)]
+    return [random_sheet_kind(i, rng) for i in range(sheets)]
 
 
 def cut_patches(sheet: NDArray[np.float32], count: int, millimetres_per_pixel: float, rng: np.random.Generator) -> Patches8:
@@ -128,9 +128,10 @@ def photograph_patches(
     """
     rng = np.random.default_rng(seed)
     files = _picture_files(folder)
-    each = -(-count * 10 // 9 // len(files))
+    smallest = round(edge * (scale or 1))
+    each = -(-count * 10 // 9 // max(1, sum(_is_large_enough(path, smallest) for path in files)))
     # One photograph at a time: many large ones would not fit in memory.
-    pictures = _read_pictures(folder, files, round(edge * (scale or 1)), say)
+    pictures = _read_pictures(folder, files, smallest, say)
     cut = [np.stack([_cut_photograph(picture, edge, scale, rng) for _ in range(each)]) for picture in pictures]
     kind = np.repeat(np.arange(len(cut), dtype=np.int32), each)
     held = kind % 10 == 9 if len(cut) >= 10 else np.tile(np.arange(each) >= each - max(1, each // 10), len(cut))
@@ -178,6 +179,15 @@ def _picture_files(folder: Path) -> list[Path]:
     if not files:
         raise WashiError(f"the folder {folder} holds no pictures: put PNG, JPEG, TIFF or WebP photographs there")
     return files
+
+
+def _is_large_enough(path: Path, smallest: int) -> bool:
+    """By what a picture says of itself, which is read in a moment."""
+    try:
+        with Image.open(path) as picture:
+            return min(picture.size) >= smallest
+    except Exception:  # noqa: BLE001 - of damaged files, Pillow's readers raise anything
+        return False
 
 
 def _read_pictures(folder: Path, files: list[Path], smallest: int, say: Callable[[str], None]) -> Iterator[NDArray[np.float32]]:

@@ -26,12 +26,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.images import resize
-from ..core.models import TextureModel
+from ..core.models import TextureModel, read_file
 from ..core.networks import DCGANGenerator, local_mean
 from .data import Patches
 from .sheet import scans
@@ -103,7 +103,7 @@ class Lessons:
     @staticmethod
     def flow_of(model: TextureModel) -> dict[str, Tensor]:
         """The weights of a sheet model's flow."""
-        weights = load_file(model.info.folder / "generator.safetensors")
+        weights = load(read_file(model.info, "generator.safetensors"))
         return {name: value for name, value in weights.items() if name.startswith(("projection", "velocity"))}
 
 
@@ -194,6 +194,11 @@ def augment(pictures: Tensor, generator: torch.Generator) -> Tensor:
     return torch.stack([p.flip(2) if f else p for p, f in zip(turned, flips.tolist(), strict=True)]).contiguous(memory_format=torch.channels_last)
 
 
+def untrained(flow: Mapping[str, Tensor] | None, recipe: Recipe = Recipe()) -> DCGANGenerator:
+    """The generator as a training begins with it, whose mapping network is of a flow's shape; None: without one."""
+    return DCGANGenerator(100, recipe.features, 3, DETAIL, flow["projection"].shape[1] if flow else 0)
+
+
 class DCGANTrainer:
     """Everything that one training run changes, and one step of it.
 
@@ -212,7 +217,7 @@ class DCGANTrainer:
         self.options: dict[str, Any] = {"features": recipe.features, "detail": DETAIL}
         if lessons:
             self.options["recipe"] = lessons.flow["projection"].shape[1]
-        self.generator = DCGANGenerator(100, recipe.features, 3, DETAIL, self.options.get("recipe", 0)).to(memory_format=torch.channels_last)
+        self.generator = untrained(lessons.flow if lessons else None, recipe).to(memory_format=torch.channels_last)
         self.discriminator = Discriminator(recipe.discriminator_features).to(memory_format=torch.channels_last)
         self.encoder = Encoder(recipe.encoder_features).to(memory_format=torch.channels_last)
         for module in [*self.generator.modules(), *self.discriminator.modules(), *self.encoder.modules()]:

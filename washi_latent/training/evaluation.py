@@ -161,7 +161,11 @@ def evaluate(model: TextureModel, patches: Patches, count: int | None = None, se
 
     Returns:
         Plain numbers by name, for JSON.
+
+    Raises:
+        WashiError: a model of other textures than the patches, too few pictures.
     """
+    check_enough(len(patches.held_out) if count is None else min(count, len(patches.held_out)))
     if model.info.size not in (None, patches.train.shape[1:3]) or len(model.info.channels) != 3:
         raise WashiError(
             f"the model {model.info.name} does not make colour textures of {patches.train.shape[1]} x {patches.train.shape[2]} pixels: evaluate it against patches of its own size"
@@ -181,6 +185,16 @@ def evaluate(model: TextureModel, patches: Patches, count: int | None = None, se
     if 1 < len(patches.kinds) <= MOST_KINDS:
         result["kinds"] = _kinds(patches, samples, generated[0])
     return result
+
+
+def check_enough(held_out: int) -> None:
+    """See to it that a model can be evaluated with so many held-out pictures.
+
+    Raises:
+        WashiError: fewer than have `NEIGHBOURS` others.
+    """
+    if held_out <= NEIGHBOURS:
+        raise WashiError(f"{held_out} held-out pictures are too few to evaluate with: take {NEIGHBOURS + 1} or more, or leave the evaluation out")
 
 
 def _distances(generated: list[Array], training: list[Array], held_out: Array) -> dict[str, Any]:
@@ -288,12 +302,17 @@ def patches_of(
     training = model.info.training if isinstance(model, TextureModel) else model
     facts: Any = training.get("data", {})
     if data is not None:
-        return load_patches(data)
+        try:
+            return load_patches(data)
+        except (OSError, ValueError, TypeError, EOFError) as error:
+            raise WashiError(f"{data} holds no patches that can be read: give the folder patches of a training") from error
     if images is not None:
         kind = model.info.architecture if isinstance(model, TextureModel) else "dcgan"
         return photographs_for(kind, images, int(facts.get("patches", 20_000)), int(facts.get("seed", 0)), facts.get("millimetres_per_pixel"))
     if facts.get("source") != "simulation":
         raise WashiError("this model learned from photographs: name their folder with --images")
+    if "patches_per_sheet" not in facts:
+        raise WashiError("this model learned from no patches: evaluate it with python -m washi_latent.training.sheet_evaluation")
     say("simulating the sheets again")
     return simulated_patches(int(facts["sheets"]), int(facts["patches_per_sheet"]), int(facts["seed"]))
 
@@ -344,6 +363,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         check_seed(given.seed)
+        if given.count is not None:
+            check_enough(given.count)
         model = load_model(given.model)
         figures = evaluate(model, patches_of(model, given.data, given.images, say), given.count, given.seed, say)
     except WashiError as error:

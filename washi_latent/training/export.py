@@ -84,7 +84,7 @@ def sheet_inputs(options: Mapping[str, Any]) -> dict[str, tuple[Tensor, Sequence
 
 
 def tile_bytes(tile: NDArray[np.uint8]) -> bytes:
-    """A sheet bundle's fibres.png of (2, T, T)."""
+    """A sheet bundle's fibres.png of (4, T, T)."""
     buffer = io.BytesIO()
     Image.fromarray(tile.reshape(-1, tile.shape[2])).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

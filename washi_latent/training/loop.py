@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from ..core.errors import WashiError
 from ..core.images import cannot_write, make_folder
@@ -126,13 +127,42 @@ def what_follows(out: Path, evaluate: bool) -> str:
     return f"now writing {out}" + (", then evaluating it and measuring its textures, which takes minutes: Ctrl-C ends that without loss" if evaluate else "")
 
 
+def check_checkpoint(folder: Path, generator: nn.Module) -> None:
+    """Refuse at once a folder's checkpoint of another network, for those who work for minutes before `run` would.
+
+    Args:
+        folder: that `run` is given. generator: as the trainer's; its shapes count alone.
+
+    Raises:
+        WashiError: a damaged one, or one of another network.
+    """
+    checkpoint, before = folder / CHECKPOINT, "/generator/"
+    if not checkpoint.exists():
+        return
+    try:
+        with safe_open(str(checkpoint), "pt") as file:
+            kept = {name: list(file.get_slice(name).get_shape()) for name in file.keys() if name.startswith(before)}  # noqa: SIM118 - not a dict
+    except (OSError, SafetensorError) as error:
+        raise _damaged(checkpoint) from error
+    if kept != {before + name: list(value.shape) for name, value in generator.state_dict().items()}:
+        raise _of_another_kind(checkpoint)
+
+
 def _go_on(trainer: Trainer, checkpoint: Path) -> None:
     try:
         trainer.restore(load_state(checkpoint))
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         if isinstance(error, WashiError):
             raise
-        raise WashiError(f"the checkpoint {checkpoint} belongs to another kind of training: delete it to start anew, or choose another folder") from error
+        raise _of_another_kind(checkpoint) from error
+
+
+def _of_another_kind(checkpoint: Path) -> WashiError:
+    return WashiError(f"the checkpoint {checkpoint} belongs to another kind of training: delete it to start anew, or choose another folder")
+
+
+def _damaged(checkpoint: Path) -> WashiError:
+    return WashiError(f"the checkpoint {checkpoint} is damaged: delete it to start anew")
 
 
 def _save(trainer: Trainer, checkpoint: Path) -> None:
@@ -234,7 +264,7 @@ def load_state(path: Path) -> dict[str, Any]:
             skeleton = json.loads(file.metadata()["skeleton"])
             return _restore(skeleton, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise WashiError(f"the checkpoint {path} is damaged: delete it to start anew") from error
+        raise _damaged(path) from error
 
 
 def _flatten(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:

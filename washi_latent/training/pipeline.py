@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,18 @@ from torch import nn
 from ..core.errors import WashiError
 from ..core.images import cannot_write, contact_sheet, make_folder, write_json, write_png
 from ..core.interrupts import Held
-from ..core.models import ModelInfo, load_model
+from ..core.locks import unless_locked
+from ..core.models import ModelInfo, TextureModel, load_model
+from ..core.networks import meta
 from . import TrainOptions
 from .card import card_pictures, write_card
 from .data import PATCH_MM, Patches, fingerprint, load_patches, photographs_for, simulated_patches
-from .dcgan import DCGANTrainer, Lessons
-from .evaluation import evaluate
+from .dcgan import DCGANTrainer, Lessons, untrained
+from .evaluation import check_enough, evaluate
 from .export import export_bundle
 from .kinds import kinds_files
-from .loop import CHECKPOINT, Schedule, Trainer, run, what_follows
+from .loop import CHECKPOINT, Schedule, Trainer, check_checkpoint, run, what_follows
+from .sheet import CHANNELS
 
 Say = Callable[[str], None]
 SETTINGS = "settings.json"
@@ -34,31 +37,54 @@ def train_dcgan(options: TrainOptions, say: Say) -> ModelInfo:
     """Train a DCGAN as `train` describes it; the options are checked."""
     if options.threads:
         torch.set_num_threads(options.threads)
-    work = make_folder(options.work or options.out)
-    settle(options, work)
+    with begun(options) as work:
+        return _train(options, work, say)
+
+
+def _train(options: TrainOptions, work: Path, say: Say) -> ModelInfo:
+    teacher = _teacher(options, say)
+    with meta():
+        check_checkpoint(work, untrained(Lessons.flow_of(teacher) if teacher else None))
     patches = make_patches(options, work, say)
-    trainer = DCGANTrainer(patches, options.seed, lessons=_lessons(options, say))
+    trainer = DCGANTrainer(patches, options.seed, lessons=Lessons.of(teacher, options.lessons, options.seed, say) if teacher else None)
     schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
     with Held() as until_written:
         run(trainer, work, schedule, lambda t, path: draw_samples(t, patches, path), say, what_follows(options.out, options.evaluate))
         return export_dcgan(trainer.finished(), trainer, patches, options, say, until_written.let_go)
 
 
-def _lessons(options: TrainOptions, say: Say) -> Lessons | None:
-    """The sheet model's, for a model of simulated washi, where it is here."""
+def _teacher(options: TrainOptions, say: Say) -> TextureModel | None:
+    """The sheet model, which gives lessons to a model of simulated washi, where it is here."""
     if options.images is not None or options.lessons < 1:
         return None
     try:
         teacher = load_model("washi-sheet", threads=options.threads)
     except WashiError:
+        teacher = None
+    if teacher is None or teacher.info.channels != CHANNELS or "generator.safetensors" not in teacher.info.files:
         say("the model washi-sheet is not here: warming up without its lessons")
         return None
-    return Lessons.of(teacher, options.lessons, options.seed, say)
+    return teacher
+
+
+@contextmanager
+def begun(options: TrainOptions) -> Generator[Path, None, None]:
+    """The folder of a training, settled, for as long as that is at work: two at once would write one checkpoint.
+
+    Raises:
+        WashiError: another one is at work there, it can't go on with these options, a place that can't be written.
+    """
+    work = make_folder(options.work or options.out)
+    with unless_locked(work / ".lock") as free:
+        if not free:
+            raise WashiError(f"another training is at work in {work}: wait until it ends, or choose another folder for the model")
+        settle(options, work)
+        yield work
 
 
 def settle(options: TrainOptions, work: Path) -> None:
     """Hold on to what decides the data and the weights: a checkpoint must not go on with others."""
-    settings = {"kind": options.kind, "seed": options.seed, "data": data_facts(options), **_pictures(options)}
+    settings = {"kind": options.kind, "seed": options.seed, "data": data_facts(options), "begin_with": options.begin_with, **_pictures(options)}
     path = work / SETTINGS
     if not options.resume:
         for old in (work / CHECKPOINT, path):
@@ -66,7 +92,8 @@ def settle(options: TrainOptions, work: Path) -> None:
     # Without a checkpoint nothing goes on: what a run that never began had settled binds nobody.
     if path.exists() and (work / CHECKPOINT).exists():
         try:
-            before = json.loads(path.read_text(encoding="utf-8"))
+            # Earlier versions did not note what a training began with.
+            before = {"begin_with": options.begin_with, **json.loads(path.read_text(encoding="utf-8"))}
             other = {**before, "pictures": None} != {**settings, "pictures": None}
         except (OSError, ValueError, TypeError) as error:
             raise WashiError(f"{path} can't be read: delete {work} to start anew") from error
@@ -100,7 +127,18 @@ def data_facts(options: TrainOptions) -> dict[str, Any]:
 
 
 def make_patches(options: TrainOptions, work: Path, say: Say) -> Patches:
-    """Patches to learn from: those of an earlier run with the same settings, or new ones."""
+    """Patches to learn from: those of an earlier run with the same settings, or new ones.
+
+    Raises:
+        WashiError: nothing to learn from, too little to evaluate with where that is asked, a place that can't be written.
+    """
+    patches = _made(options, work, say)
+    if options.evaluate:
+        check_enough(len(patches.held_out))
+    return patches
+
+
+def _made(options: TrainOptions, work: Path, say: Say) -> Patches:
     folder, done = work / "patches", work / "patches" / SETTINGS
     facts = {**data_facts(options), "images": None if options.images is None else str(options.images.resolve()), **_pictures(options)}
     if options.resume and done.exists():

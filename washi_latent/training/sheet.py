@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import norm
@@ -27,12 +26,13 @@ from torch.nn import functional as F
 
 from ..core.errors import WashiError
 from ..core.fields import FIELD_NAMES, GATED, GROUPS, PIECES, draw_fields
-from ..core.models import ModelInfo
+from ..core.networks import meta
 from ..core.sheet_network import PaperFlow, SheetGenerator, build
 from ..core.threads import cores
+from .beginning import Beginning
 from .pairs import PAINTS, SILVER, SILVER_PAINTS, sheet_from_fields
 from .statistics import EDGE, Statistics
-from .washi import DYES, KINDS, Sheet, draw_parameters, encode_srgb, fibre_tile, random_kind
+from .washi import DYES, Sheet, draw_parameters, encode_srgb, fibre_tile, random_sheet_kind
 
 CHANNELS = ("red", "green", "blue", "height", "opacity")
 DETAIL_GAIN = (9.0, 9.0, 9.0, 8.0, 4.0)
@@ -100,11 +100,6 @@ def quantile_functions(values: NDArray[np.float64], pairs: Pairs, knots: NDArray
     dyes = np.array([DYES[name] for name in HUES])[np.clip(np.round(place), 0, len(HUES) - 1).astype(int)].T
     smooth = (ndimage.gaussian_filter1d(rows, width, axis=1, mode="nearest") for rows, width in ((tables, 2.0), (dyes, 1.0)))
     return np.concatenate(list(smooth)).astype(np.float32)
-
-
-def random_sheet_kind(i: int, rng: np.random.Generator) -> str:
-    """A third of every kind in turn, two thirds as a paper shop would have them: the data's shares of kinds."""
-    return KINDS[i // 3 % len(KINDS)] if i % 3 == 0 else random_kind(rng)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,13 +207,26 @@ def flow_loss(flow: PaperFlow, recipes: Tensor, random: torch.Generator, count: 
     return (flow.velocity(torch.cat([there, time], 1)) - (end - start)).square().mean()
 
 
+def network_options(features: int = 32, layers: Sequence[str] = LAYERS) -> dict[str, Any]:
+    """A bundle's options of the network that is trained, all but its margin."""
+    return {
+        "features": features, "fields": list(FIELD_NAMES), "gates": list(GATED), "recipe": len(RECIPE), "steps": 10, "quantiles": QUANTILES,
+        "pieces": [list(names) for names in PIECES.values()], "groups": {name: list(members) for name, members in GROUPS.items()}, "layers": list(layers),
+    }  # fmt: skip
+
+
+def build_network(options: dict[str, Any]) -> SheetGenerator:
+    """The untrained network of such options."""
+    return build({**options, "latent_dim": 100, "channels": len(CHANNELS)})
+
+
 class SheetTrainer:
     """Everything that a run changes, and one step of it.
 
     Args:
         pairs: what to learn from. seed: weights and order follow from it. features: width. layers: as `SheetGenerator` takes them. batch, crop: crops a
             step, and their edge; None: what suits the device. steps: after how many the learning rate has fallen to its end.
-        papers: recipes that the flow learns from. begin_with: a verified sheet model whose weights to begin with; None: random ones.
+        papers: recipes that the flow learns from. begin_with: a sheet model whose weights to begin with; None: random ones.
         free: what sheets of a recipe have in common with those that the simulation laid itself; None: nothing is asked of that.
         device: "cuda" or "cpu"; None: a graphics card where PyTorch finds one. It holds all pairs.
     """
@@ -239,7 +247,7 @@ class SheetTrainer:
         crop: int | None = None,
         steps: int = 8000,
         papers: int = 30_000,
-        begin_with: ModelInfo | None = None,
+        begin_with: Beginning | None = None,
         free: FreeSheets | None = None,
         device: str | None = None,
     ) -> None:
@@ -251,11 +259,8 @@ class SheetTrainer:
         self.batch, self.crop = batch or (32 if quick else 12), crop or (128 if quick else 96)
         # Batches of the flow a step (beside a step of the composing network on processors they cost little), and recipes that the likeness is asked of.
         self.flows, self.papers = (1, 8) if quick else (6, 4)
-        self.options: dict[str, Any] = {
-            "features": features, "fields": list(FIELD_NAMES), "gates": list(GATED), "recipe": len(RECIPE), "steps": 10, "quantiles": QUANTILES,
-            "pieces": [list(names) for names in PIECES.values()], "groups": {name: list(members) for name, members in GROUPS.items()}, "layers": list(layers),
-        }  # fmt: skip
-        self.generator = build({**self.options, "latent_dim": 100, "channels": len(CHANNELS)})
+        self.options = network_options(features, layers)
+        self.generator = build_network(self.options)
         self.options["margin"] = self.generator.margin
         with torch.no_grad():
             level = torch.from_numpy(pairs.sheets[::50].astype(np.float32).mean((0, 1, 2)))
@@ -372,42 +377,37 @@ class SheetTrainer:
         self.iteration = int(state["iteration"])
 
 
-def check_beginning(model: ModelInfo) -> None:
-    """See to it that a verified sheet model's flow is one of the simulation's papers.
+def check_beginning(beginning: Beginning) -> None:
+    """See to it that a sheet model's flow is one of the simulation's papers.
 
     Raises:
         WashiError: it isn't.
     """
-    with torch.device("meta"):
+    with meta():
         own = PaperFlow(100, len(RECIPE), 1, QUANTILES).state_dict()
-    weights = load_file(model.folder / "generator.safetensors")
+    weights = beginning.weights
     if not all(name in weights and weights[name].shape == own[name].shape for name in own if name.startswith(_FLOW)):
-        raise WashiError(f"the model {model.name} knows no papers as the simulation has them: begin with a sheet model that was made of it, or with none")
+        raise WashiError(
+            f"the model {beginning.info.name} knows no papers as the simulation has them: begin with a sheet model that was made of it, or with none"
+        )
 
 
 _FLOW = ("velocity.", "projection")
 
 
-def _begin(generator: SheetGenerator, model: ModelInfo) -> bool:
+def _begin(generator: SheetGenerator, beginning: Beginning) -> bool:
     """Weights of another sheet model; where it lacks a field, that begins at nothing.
 
     Returns:
         Whether it composes as the generator does: of a network of another shape its flow alone is of use.
     """
-    check_beginning(model)
-    weights, own = load_file(model.folder / "generator.safetensors"), generator.state_dict()
-    given, columns = list(model.options.get("fields", ())), generator.mix.in_features
+    check_beginning(beginning)
     shape = {"features": generator.features, "layers": generator.layers, "gates": generator.gates, "pieces": generator.pieces}
-    if any(model.options.get(name) != value for name, value in shape.items()):
-        generator.load_state_dict({name: value for name, value in weights.items() if name.startswith(_FLOW)}, strict=False)
+    if not beginning.composes_as(shape):
+        generator.load_state_dict({name: value for name, value in beginning.weights.items() if name.startswith(_FLOW)}, strict=False)
         return False
-    for name, wide in (("mix.weight", columns), ("mix.bias", 1)):
-        old, new = weights.pop(name).view(generator.features, -1, wide), torch.zeros(generator.features, len(generator.fields) + 1, wide)
-        for position, field in enumerate(generator.fields):
-            if field in given:
-                new[:, position] = old[:, given.index(field)]
-        new[:, -1] = old[:, -1]
-        weights[name] = new.view(own[name].shape)
+    own = generator.state_dict()
+    weights = beginning.arranged(generator)
     generator.load_state_dict({name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}, strict=False)
     return True
 
@@ -472,4 +472,4 @@ def _plain(value: Any) -> Any:
     return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else int(value) if isinstance(value, int | np.integer) else value
 
 
-__all__ = ["CHANNELS", "RECIPE", "Pairs", "SheetTrainer", "fibre_tile", "make_pairs", "recipe_vector", "scans"]
+__all__ = ["CHANNELS", "RECIPE", "Pairs", "SheetTrainer", "fibre_tile", "make_pairs", "random_sheet_kind", "recipe_vector", "scans"]

@@ -27,9 +27,9 @@ from ..core.ranges import check_seed
 from ..core.search import compared
 from ..core.sequence import interpolate, slerp
 from ..core.similarity import gray, mssim_matrix
-from .evaluation import DISTANCES, ROUNDS, mean_coverage, mean_distances
+from .evaluation import DISTANCES, ROUNDS, check_enough, mean_coverage, mean_distances
 from .features import FeatureSpace, texture_features
-from .sheet import random_sheet_kind, scans
+from .sheet import CHANNELS, random_sheet_kind, scans
 from .washi import synthesize
 
 EDGE = 256
@@ -48,7 +48,15 @@ def evaluate_sheets(model: TextureModel, count: int = 300, seed: int = 0, jobs: 
 
     Returns:
         Plain numbers by name, for JSON.
+
+    Raises:
+        WashiError: a model of other textures, too few sheets.
     """
+    check_enough(count)
+    if model.info.size is not None or model.info.channels != CHANNELS:
+        raise WashiError(
+            f"the model {model.info.name} makes no sheets with colour, height and opacity: evaluate it with python -m washi_latent.training.evaluation"
+        )
     rng = np.random.default_rng(seed)
     names = [random_sheet_kind(i, rng) for i in range((ROUNDS + 1) * count)]
     say("simulating")

@@ -30,6 +30,7 @@ from torch.nn import functional as F
 from ..core.fields import FIELD_NAMES, draw_fields
 from ..core.networks import local_mean
 from ..core.sheet_network import SheetGenerator, build
+from .beginning import Beginning
 from .data import SHEET_PATCH, Patches
 from .dcgan import DETAIL, Discriminator, augment, initialize
 from .sheet import LAYERS, LAYOUT, RECIPE, flow_loss
@@ -146,33 +147,44 @@ class PaperSpace:
         return (statistics - self.mean) @ self.basis
 
 
+def network_options(settings: Settings = Settings()) -> dict[str, Any]:
+    """A bundle's options of the network that is trained, all but its margin."""
+    return {"features": settings.features, "fields": list(FIELD_NAMES), "recipe": len(RECIPE), "steps": 10, "layers": list(LAYERS)}
+
+
+def build_network(options: dict[str, Any]) -> SheetGenerator:
+    """The untrained network of such options."""
+    return build({**options, "latent_dim": 100, "channels": 3})
+
+
+def can_begin(beginning: Beginning, options: Mapping[str, Any]) -> bool:
+    """Whether a sheet model composes as the network of these options does: weights of other layers are of no use."""
+    return beginning.composes_as({name: options[name] for name in ("features", "recipe", "layers")})
+
+
 class PhotographTrainer:
     """Everything that one training run changes, and one step of it.
 
     Args:
         patches: crops of photographs, as large as the settings' edge or larger.
-        tile: (2, T, T) uint8, as `draw_fields` takes it.
+        tile: (4, T, T) uint8, as `draw_fields` takes it.
         seed: weights, latents, layouts and order follow from it.
-        start: weights of a trained sheet model by name; what fits is taken.
+        start: a sheet model that `can_begin`, whose weights to begin with; None: random ones.
         settings: widths, rates, weights.
     """
 
     architecture = "sheet"
 
-    def __init__(
-        self, patches: Patches, tile: NDArray[np.uint8], seed: int = 0, start: Mapping[str, Tensor] | None = None, settings: Settings = Settings()
-    ) -> None:
+    def __init__(self, patches: Patches, tile: NDArray[np.uint8], seed: int = 0, start: Beginning | None = None, settings: Settings = Settings()) -> None:
         torch.manual_seed(seed)
         self.patches, self.settings = patches, settings
-        self.options: dict[str, Any] = {
-            "features": settings.features, "fields": list(FIELD_NAMES), "recipe": len(RECIPE), "steps": 10, "layers": list(LAYERS),
-        }  # fmt: skip
-        self.generator = build({**self.options, "latent_dim": 100, "channels": 3})
+        self.options = network_options(settings)
+        self.generator = build_network(self.options)
         self.options["margin"] = self.generator.margin
         self.discriminator = Discriminator(settings.discriminator_features).to(memory_format=torch.channels_last)
         self.discriminator.apply(initialize)
         self.axes = ColorAxes.of(patches.train)
-        _start(self.generator, start or {}, self.axes.mean)
+        _start(self.generator, start, self.axes.mean)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.opt_g = torch.optim.Adam(self.generator.parameters(), settings.rate, (0.5, 0.99))
         self.opt_d = torch.optim.Adam(self.discriminator.parameters(), settings.discriminator_rate, (0.5, 0.99))
@@ -277,7 +289,7 @@ class PhotographTrainer:
 _PARTS = ("generator", "discriminator", "average", "opt_g", "opt_d")
 
 
-def _start(generator: SheetGenerator, weights: Mapping[str, Tensor], level: Tensor) -> None:
+def _start(generator: SheetGenerator, beginning: Beginning | None, level: Tensor) -> None:
     """Weights to begin with: those given, where they fit (of more channels the first), the rest at random around one colour."""
     with torch.no_grad():
         generator.projection.copy_(torch.linalg.qr(torch.randn(generator.projection.shape)).Q)
@@ -285,17 +297,6 @@ def _start(generator: SheetGenerator, weights: Mapping[str, Tensor], level: Tens
         for style in generator.styles:
             style.weight.mul_(0.3)  # type: ignore[operator]
         own = generator.state_dict()
-        for name, value in weights.items():
-            if name.startswith("mix."):
-                _start_mix(own[name].view(generator.features, len(generator.fields) + 1, -1), value)
-            elif name in own and value.shape[1:] == own[name].shape[1:] and len(value) >= len(own[name]):
+        for name, value in beginning.arranged(generator).items() if beginning else ():
+            if name in own and value.shape[1:] == own[name].shape[1:] and len(value) >= len(own[name]):
                 own[name].copy_(value[: len(own[name])])
-
-
-def _start_mix(own: Tensor, weights: Tensor) -> None:
-    """Weights of the fields' mix and its level (features, fields + 1, columns), of a model that may lack the last fields."""
-    features, columns = own.shape[0], own.shape[2]
-    if weights.numel() % (features * columns) == 0 and 2 <= weights.numel() // (features * columns) <= own.shape[1]:
-        given = weights.reshape(features, -1, columns)
-        own.zero_()
-        own[:, : given.shape[1] - 1], own[:, -1] = given[:, :-1], given[:, -1]

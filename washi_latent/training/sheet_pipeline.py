@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,21 @@ import torch
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from ..core.images import contact_sheet, make_folder, write_png
+from ..core.images import contact_sheet, write_png
 from ..core.interrupts import Held
 from ..core.models import ModelInfo, load_model
+from ..core.networks import meta
 from ..core.threads import cores
 from . import TrainOptions, weights_of
+from .beginning import Beginning
 from .card import png_bytes
 from .export import export_bundle, sheet_inputs, tile_bytes
 from .kinds import kinds_files
-from .loop import Schedule, Trainer, run, what_follows
+from .loop import Schedule, Trainer, check_checkpoint, run, what_follows
 from .pairs import channels
 from .photograph_pipeline import train_on_photographs
-from .pipeline import settle
-from .sheet import CHANNELS, FreeSheets, Pairs, SheetTrainer, check_beginning, draw_silver, make_pairs, random_sheet_kind, scans
+from .pipeline import begun
+from .sheet import CHANNELS, FreeSheets, Pairs, SheetTrainer, build_network, check_beginning, draw_silver, make_pairs, network_options, random_sheet_kind, scans
 from .sheet_evaluation import evaluate_sheets, table
 from .washi import KINDS, fibre_tile, synthesize
 
@@ -70,13 +73,18 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
     """Train a sheet model on the simulation, or on photographs; the options are checked."""
     if options.images is not None:
         return train_on_photographs(options, say)
-    begin_with = None if options.begin_with is None else weights_of(options.begin_with)
+    begin_with = None if options.begin_with is None else Beginning.of(weights_of(options.begin_with))
     if begin_with is not None:
         check_beginning(begin_with)
     if options.threads:
         torch.set_num_threads(options.threads)
-    work = make_folder(options.work or options.out)
-    settle(options, work)
+    with begun(options) as work:
+        return _train(options, work, begin_with, say)
+
+
+def _train(options: TrainOptions, work: Path, begin_with: Beginning | None, say: Say) -> ModelInfo:
+    with meta():
+        check_checkpoint(work, build_network(network_options()))
     say("drawing layouts and simulating sheets")
     tile = fibre_tile()
     every = SHEETS // 10
@@ -98,7 +106,7 @@ def train_sheet(options: TrainOptions, say: Say) -> ModelInfo:
     schedule = Schedule(options.iterations, options.minutes, options.save_every, options.picture_every)
     with Held() as until_written:
         run(trainer, work, schedule, draw, say, what_follows(options.out, options.evaluate))
-        facts = _facts(trainer, time.monotonic() - began, options, begin_with)
+        facts = _facts(trainer, time.monotonic() - began, options, None if begin_with is None else begin_with.info)
         return export_sheet(trainer.finished(), tile, trainer.options, facts, options, say, until_written.let_go)
 
 
@@ -160,7 +168,7 @@ def export_sheet(
     model = load_model(options.out, threads=options.threads)
     say("drawing the card's pictures")
     further = {**kinds, **card_pictures(model, options.threads)}
-    return write(evaluate_sheets(model, say=say) if options.evaluate else None, further)
+    return write(evaluate_sheets(model, jobs=options.threads or cores(), say=say) if options.evaluate else None, further)
 
 
 def card_pictures(model: Any, threads: int | None = None) -> dict[str, bytes]:
