@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -44,9 +45,8 @@ class Desktop:
     def walk(self, script: Path, *arguments: str) -> dict[str, Any]:
         """Walk through the window by a script (see window.py): what it saw. Its pictures lie in out/desktop/SCRIPT."""
         folder = PICTURES / script.stem
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.iterdir():
-            old.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         output = self.run("gui", str(script), str(folder), *arguments)
         try:
             seen: dict[str, Any] = json.loads((folder / "seen.json").read_text("utf-8"))
