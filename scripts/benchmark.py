@@ -1,6 +1,6 @@
 """Times what a user waits for, beside named peers and floors, in one run: medians, and ratios that hold when the machine is busy.
 
-    python scripts/benchmark.py [--json] [--quick] [--only generation mssim clustering growth step sequence export] [--plots docs/images]
+    python scripts/benchmark.py [--json] [--quick] [--only generation mssim clustering growth step find sequence export] [--plots docs/images]
 
 Peers are optional (pip install 'washi-latent[benchmark]'); one that is not installed is said and left out. A floor is what the
 operations and bytes alone would take at this machine's own matrix-product rate and copy bandwidth, measured in the same run.
@@ -24,8 +24,10 @@ import numpy as np
 from benchmark_export import export
 from benchmark_growth import growth, plot
 
-from washi_latent.core import Search, SearchSettings, WashiError, choose_representatives, interpolate, load_model, mssim_matrix
+from washi_latent.core import Search, SearchSettings, WashiError, choose_representatives, find_latents, interpolate, load_model, mssim_matrix
+from washi_latent.core.find import preview_edge
 from washi_latent.core.models import SheetModel, TextureModel
+from washi_latent.core.preference import features_of
 from washi_latent.core.similarity import WINDOW
 
 Row = dict[str, Any]
@@ -258,6 +260,23 @@ def step(_machine: dict[str, float], quick: bool) -> list[Row]:
     return rows
 
 
+def find(_machine: dict[str, float], quick: bool) -> list[Row]:
+    """A find from a picture, beside comparing it with 2,000 random textures (a tenth of them is made)."""
+    rows: list[Row] = []
+    for name in ("washi-dcgan-64", "washi-sheet"):
+        model = _model(name, rows)
+        if model is None:
+            continue
+        rng = np.random.default_rng(3)
+        picture = model.generate(rng.normal(size=model.latent_dim), preview_edge(model))[0, ..., :3]
+        seconds = median(lambda m=model, p=picture: find_latents(m, p, 1), 2 if quick else 4)
+        random = rng.normal(size=(200, model.latent_dim))
+        tenth = median(lambda m=model, z=random: features_of(m, z, 0), 2 if quick else 4)
+        note = f"{seconds / (10 * tenth):.2f} x making 2,000 random textures and their features"
+        rows.append({"what": f"a find from a picture with {name}", "median": seconds, "ratio": seconds / (10 * tenth), "note": note})
+    return rows
+
+
 def sequence(_machine: dict[str, float], quick: bool) -> list[Row]:
     rows: list[Row] = []
     for name in ("washi-dcgan-64", "washi-sheet"):
@@ -295,6 +314,7 @@ SECTIONS: dict[str, Callable[[dict[str, float], bool], list[Row]]] = {
     "clustering": clustering,
     "growth": growth,
     "step": step,
+    "find": find,
     "sequence": sequence,
     "export": export,
 }
