@@ -301,8 +301,9 @@ def test_a_sequence_that_is_given_up_leaves_the_next_pick_its_own_step(explored:
 
 
 @pytest.fixture
-def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def waiting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     """Jobs that write, which a window would run in a thread: `land` runs one."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # those that none lands leave their folders
     found: list[Any] = []
     run = jobs.run
     monkeypatch.setattr(jobs, "run", lambda job, operator=None: found.append(job) or {"FINISHED"} if job.kind.startswith("write ") else run(job, operator))
