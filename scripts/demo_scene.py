@@ -242,6 +242,7 @@ def configure(samples: int, width: int) -> None:
     scene.view_settings.view_transform = "AgX"
     scene.view_settings.look = "AgX - Medium High Contrast"
     scene.view_settings.exposure = 0.0
+    scene.render.use_stamp_filename = False  # a picture that is passed on tells nobody's folders
 
 
 if __name__ == "__main__":
