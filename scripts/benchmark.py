@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -234,10 +234,7 @@ def clustering(_machine: dict[str, float], quick: bool) -> list[Row]:
 
 def step(_machine: dict[str, float], quick: bool) -> list[Row]:
     rows: list[Row] = []
-    for name in ("washi-dcgan-64", "washi-sheet"):
-        model = _model(name, rows)
-        if model is None:
-            continue
+    for name, model in _models(rows):
         settings = SearchSettings(samples=50)
         search = Search(model, settings=settings)
         search.sample()
@@ -263,10 +260,7 @@ def step(_machine: dict[str, float], quick: bool) -> list[Row]:
 def find(_machine: dict[str, float], quick: bool) -> list[Row]:
     """A find from a picture, beside comparing it with 2,000 random textures (a tenth of them is made)."""
     rows: list[Row] = []
-    for name in ("washi-dcgan-64", "washi-sheet"):
-        model = _model(name, rows)
-        if model is None:
-            continue
+    for name, model in _models(rows):
         rng = np.random.default_rng(3)
         picture = model.generate(rng.normal(size=model.latent_dim), preview_edge(model))[0, ..., :3]
         seconds = median(lambda m=model, p=picture: find_latents(m, p, 1), 2 if quick else 4)
@@ -279,10 +273,7 @@ def find(_machine: dict[str, float], quick: bool) -> list[Row]:
 
 def sequence(_machine: dict[str, float], quick: bool) -> list[Row]:
     rows: list[Row] = []
-    for name in ("washi-dcgan-64", "washi-sheet"):
-        model = _model(name, rows)
-        if model is None:
-            continue
+    for name, model in _models(rows):
         a, b = np.random.default_rng(0).normal(size=(2, model.latent_dim))
         for spacing in ("even", "similarity"):
             made = interpolate(model, a, b, 10, spacing)  # type: ignore[arg-type]
@@ -293,12 +284,13 @@ def sequence(_machine: dict[str, float], quick: bool) -> list[Row]:
     return rows
 
 
-def _model(name: str, rows: list[Row]) -> TextureModel | None:
-    try:
-        return load_model(name)
-    except WashiError as error:
-        rows.append({"what": name, "note": str(error)})
-        return None
+def _models(rows: list[Row]) -> Iterator[tuple[str, TextureModel]]:
+    """The shipped models by name; of one that can't be loaded a row says why."""
+    for name in ("washi-dcgan-64", "washi-sheet"):
+        try:
+            yield name, load_model(name)
+        except WashiError as error:
+            rows.append({"what": name, "note": str(error)})
 
 
 def _seconds(value: float | None) -> str:

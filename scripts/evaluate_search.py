@@ -10,7 +10,7 @@ one of the others, nearer ones more often (softmax whose temperature makes the b
 
 Nobody is measured by its own judge: the artist judges by colour moments and a Gabor filter bank, the methods compare pictures by
 what they like (MSSIM, spectra), and a held-out third judge, a bank of random convolutions (Ustyuzhaninov 2016), has no say in
-anything. A similarity of 0 means as unlike as two random textures of the model are on average, 1 equal.
+any search. A similarity of 0 means as unlike as two random textures of the model are on average, 1 equal.
 
 Work is kept as one JSON line per (model, method, artist, target), so that a run can be cut and goes on where it was.
 """
@@ -39,7 +39,7 @@ import numpy as np  # noqa: E402 - one thread is asked for before NumPy loads
 from search_peers import METHODS, Player  # noqa: E402
 
 from washi_latent.core import TextureModel, find_latents, load_model, read_image, texture_features  # noqa: E402
-from washi_latent.core.find import counted  # noqa: E402
+from washi_latent.core.find import counted, sought  # noqa: E402
 from washi_latent.core.images import resize, rgb  # noqa: E402
 from washi_latent.core.preference import survey  # noqa: E402
 
@@ -374,7 +374,7 @@ def find(arguments: argparse.Namespace) -> None:
         seconds = time.process_time() - began
         wanted = judge(target.picture[None])[0]
         similarity = 1 - np.linalg.norm(judged - wanted, axis=1) / judge.unit
-        chosen = np.linalg.norm(points - counted(space.within_reach(space(texture_features(target.picture[None])))), axis=1).argmin()
+        chosen = np.linalg.norm(points - sought(space, texture_features(target.picture[None])), axis=1).argmin()
         rows.append((judge.similarity(found, wanted)[0], similarity[chosen], similarity.max(), seconds))
     ours, same, best, seconds = np.array(rows).T
     print(f"{model.info.name}, {len(rows)} targets, held-out similarity: found {ours.mean():.3f}; of 2,000 random the nearest by the same")

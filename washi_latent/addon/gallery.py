@@ -20,7 +20,7 @@ from . import engine, gallery_drawing, gallery_engine, gallery_view, panels, pre
 from .gallery_geometry import Cover, Layout, Rectangle, arrange, uncovered
 from .gallery_view import Pictures, Stop, Style, Thumbnail, View
 from .jobs import Job, jobs, redrawn_too
-from .translations import MESSAGE, sentence, translated
+from .translations import MESSAGE, able, sentence, translated
 
 TICK = 0.05
 """Seconds between two looks at what changed."""
@@ -441,9 +441,7 @@ class WASHI_OT_gallery(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         """In editors that have room for it."""
         room = not bpy.app.background and context.scene is not None and context.area is not None and context.area.type in EDITORS
-        if not room:
-            cls.poll_message_set(translated(MESSAGE("The gallery opens over a 3D viewport, a node editor or an image editor")))
-        return room
+        return able(cls, room, MESSAGE("The gallery opens over a 3D viewport, a node editor or an image editor"))
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Open it, or close the one that is open."""

@@ -34,6 +34,13 @@ def translated(text: str) -> str:
     return found
 
 
+def able(operator: type[bpy.types.Operator], there: bool, why: str) -> bool:
+    """What a poll answers: whether all that is needed is there; a button that can't be pressed says why not, in the artist's language."""
+    if not there:
+        operator.poll_message_set(translated(why))
+    return there
+
+
 def _translated(text: str) -> str:
     look_up = bpy.app.translations.pgettext_rpt
     whole = look_up(text)

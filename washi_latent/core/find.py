@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .atlas import atlas_of
 from .errors import WashiError
 from .images import resize, rgb, square
-from .preference import PREVIEW_EDGE, features_of, survey, survey_latents
+from .preference import PREVIEW_EDGE, FeatureSpace, features_of, survey, survey_latents
 from .progress import Progress, ignore, part
 from .search import Model
 from .texture_features import GROUPS, texture_features
@@ -33,6 +33,7 @@ SHELL = 1.7
 NEIGHBOURS, RIDGE = 250, 20.0
 COLOR = 1.25
 """How much more the mean colour counts than in a search: a picture tells its colour surely, and it is what one sees first."""
+_COUNTS = np.repeat([COLOR if name == "color" else 1.0 for name in GROUPS], list(GROUPS.values()))
 
 
 def find_latents(model: Model, picture: ArrayLike, count: int = 8, progress: Progress = ignore, noise_seed: int = 0, seed: int = 0) -> Latents:
@@ -58,7 +59,7 @@ def find_latents(model: Model, picture: ArrayLike, count: int = 8, progress: Pro
     rng = np.random.default_rng(seed)
     atlas = atlas_of(model)
     space = atlas.space if atlas else survey(model, noise_seed, part(progress, 0, 0.25))
-    target = counted(space.within_reach(space(wanted)))
+    target = sought(space, wanted)
     begun = 0.0 if atlas and noise_seed == 0 else 0.1 if atlas else 0.5
 
     def coordinates(latents: Latents, first: float, last: float) -> Latents:
@@ -119,9 +120,12 @@ def _with_norm(points: Latents, norms: Latents) -> Latents:
 
 def counted(coordinates: Latents) -> Latents:
     """Coordinates (..., F) of a `FeatureSpace` as they count where a picture is looked for."""
-    weights = np.ones(coordinates.shape[-1])
-    weights[: GROUPS["color"]] = COLOR
-    return coordinates * weights
+    return coordinates * _COUNTS
+
+
+def sought(space: FeatureSpace, features: ArrayLike) -> Latents:
+    """(..., F) what textures are compared with, as `counted` gives theirs, where pictures of these features (..., F) are looked for."""
+    return counted(space.within_reach(space(features)))
 
 
 def preview_edge(model: Model) -> int:

@@ -11,7 +11,7 @@ import bpy
 from .. import engine, preferences, session
 from ..jobs import Job, jobs
 from ..references import Reference, name_of, reference
-from ..translations import MESSAGE, sentence, translated
+from ..translations import MESSAGE, able, sentence
 from .explore import searched
 
 MADE_BY = "washi_latent"
@@ -131,10 +131,7 @@ class _OfMaterial:
     def poll(cls, context: bpy.types.Context) -> bool:
         """Where the active material was made by Washi Latent."""
         material = active_material(context) if context.scene is not None else None
-        made = material is not None and MADE_BY in material
-        if not made:
-            cls.poll_message_set(translated(MESSAGE("The active material was not made by Washi Latent")))
-        return made
+        return able(cls, material is not None and MADE_BY in material, MESSAGE("The active material was not made by Washi Latent"))
 
 
 class WASHI_OT_continue_from_material(_OfMaterial, bpy.types.Operator):

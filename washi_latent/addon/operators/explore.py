@@ -6,17 +6,14 @@ import bpy
 
 from .. import session, strip
 from ..jobs import jobs, redraw
-from ..translations import MESSAGE, translated
+from ..translations import MESSAGE, able
 
 UNDOABLE = {"REGISTER", "UNDO", "INTERNAL"}
 
 
 def searched(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     """Whether there is a search; a button that can't be pressed says why."""
-    there = context.scene is not None and bool(context.scene.washi.state)
-    if not there:
-        operator.poll_message_set(translated(session.NONE_YET))
-    return there
+    return able(operator, context.scene is not None and bool(context.scene.washi.state), session.NONE_YET)
 
 
 class Gesture:
@@ -101,9 +98,7 @@ class WASHI_OT_back(Gesture, bpy.types.Operator):
             return False
         stands = session.place(context.scene)
         there = stands is not None and stands.parents[stands.current] >= 0
-        if not there:
-            cls.poll_message_set(translated(MESSAGE("this is where the search began: there is nothing to go back to")))
-        return there
+        return able(cls, there, MESSAGE("this is where the search began: there is nothing to go back to"))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Walk back."""
@@ -123,9 +118,7 @@ class WASHI_OT_forward(Gesture, bpy.types.Operator):
             return False
         stands = session.place(context.scene)
         there = stands is not None and stands.trail[stands.current] >= 0
-        if not there:
-            cls.poll_message_set(translated(MESSAGE("there is nothing ahead: pick a texture to go on")))
-        return there
+        return able(cls, there, MESSAGE("there is nothing ahead: pick a texture to go on"))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Walk forward."""
