@@ -18,6 +18,7 @@ from .preference import PREVIEW_EDGE, FeatureSpace, features_of, survey, survey_
 from .progress import Progress, ignore, part
 from .search import Model
 from .texture_features import GROUPS, texture_features
+from .threads import one_blas_thread
 
 Latents = NDArray[np.float64]
 
@@ -36,6 +37,7 @@ COLOR = 1.25
 _COUNTS = np.repeat([COLOR if name == "color" else 1.0 for name in GROUPS], list(GROUPS.values()))
 
 
+@one_blas_thread()
 def find_latents(model: Model, picture: ArrayLike, count: int = 8, progress: Progress = ignore, noise_seed: int = 0, seed: int = 0) -> Latents:
     """Find textures that look like a picture.
 

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import WashiError
 from .progress import Progress, ignore, part
 from .texture_features import GROUPS, WEIGHTS, texture_features
+from .threads import one_blas_thread
 
 if TYPE_CHECKING:
     from .search import Model
@@ -184,6 +185,7 @@ def survey_latents(dim: int) -> Vectors:
     return np.random.default_rng(2000).standard_normal((SURVEY_SAMPLES, dim))
 
 
+@one_blas_thread()
 def features_of(model: Model, latents: ArrayLike, noise_seed: int, progress: Progress = ignore) -> NDArray[np.float32]:
     """Features (N, F) of latents (N, dim), by small pictures of them, 64 at a time."""
     points = np.asarray(latents, np.float64)

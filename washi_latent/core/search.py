@@ -29,6 +29,7 @@ from .representatives import METHODS, Method, Representatives, choose_representa
 from .similarity import mssim_matrix
 from .sphere import MAX_CONCENTRATION, sample_directions, sample_sphere
 from .texture_features import GROUPS, texture_features
+from .threads import one_blas_thread
 
 Array = NDArray[np.float32]
 Latents = NDArray[np.float64]
@@ -316,6 +317,7 @@ class Search:
         chosen = choose_representatives(similarity, settings.representatives, settings.method, rng, part(progress, 0.95, 1))
         return Candidates(latents, images, chosen, index, draw, measured=similarity)
 
+    @one_blas_thread()
     def _look_for_preference(self, latents: Latents, rng: np.random.Generator, progress: Progress) -> Candidates:
         """Candidates of which those are shown that are most useful, by what the picks so far tell."""
         state, wanted = self.state, self.state.node.settings.representatives
@@ -356,6 +358,7 @@ class Search:
         """Where this place's candidates lie, (samples, dim), without making their pictures."""
         return self._draw(self.state.current, self.state.node.draw)[0]
 
+    @one_blas_thread()
     def _draw(self, index: int, draw: int) -> tuple[Latents, np.random.Generator]:
         node = self.state.nodes[index]
         rng = np.random.default_rng([self.state.seed, index, draw])

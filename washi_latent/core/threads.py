@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import partial
-from threading import Event
+from threading import Event, Lock
+from typing import Any, cast
 
 from .progress import Cancelled, Progress
 
@@ -60,3 +62,40 @@ def together(tasks: Sequence[Callable[[Ask], None]], threads: int, progress: Pro
             ended.set()
             for rest in waiting:
                 rest.cancel()
+
+
+class _Shared:
+    """A limit of the process's own that is set by the first who asks for it and lifted by the last."""
+
+    def __init__(self) -> None:
+        self._lock, self._users, self._limit = Lock(), 0, cast("Any", None)
+
+    def enter(self) -> None:
+        from threadpoolctl import threadpool_limits
+
+        with self._lock:
+            if not self._users:
+                self._limit = threadpool_limits(1, user_api="blas")
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._limit.restore_original_limits()
+
+
+_one_thread = _Shared()
+
+
+@contextmanager
+def one_blas_thread() -> Generator[None]:
+    """NumPy's matrix products stay on the calling thread, for work that goes to and fro between them and a network.
+
+    OpenBLAS's threads wait without sleeping for a tenth of a second after each product, and take a core from the network's that long.
+    """
+    _one_thread.enter()
+    try:
+        yield
+    finally:
+        _one_thread.leave()
