@@ -36,6 +36,7 @@ from .interrupts import Held
 from .locks import briefly_locked
 from .progress import Progress, ignore, part
 from .ranges import check_seed
+from .threads import Ask, cores, together
 
 if TYPE_CHECKING:
     from torch import nn
@@ -139,16 +140,25 @@ class TextureModel:
     Args:
         info: what it is.
         network: runs it.
+        single: the same on one thread of its own, for many small textures side by side; None: they are made in a row.
+        threads: how many of these at a time; None: as many as this process has cores.
     """
 
     _AT_ONCE = 1 << 17
     """Pixels that the network makes at a time: more would go no faster, and work can be ended in between only."""
     _BATCH = 16
     """Latents at a time, at most."""
+    _BEGINNING = 0.0
+    """Share of a texture's work that is done once for all of a size and seed."""
+    _SMALL = 1 << 14
+    """Pixels of textures that are made side by side: a thread keeps to its own, where many at one texture wait for each other."""
+    _FEW = (3, 4)
+    """Latents that a thread takes at a time, at least and at most: what they need stays in its cache. Of fewer than three,
+    a matrix product's last bits differ from those of more."""
 
-    def __init__(self, info: ModelInfo, network: Network) -> None:
+    def __init__(self, info: ModelInfo, network: Network, single: Network | None = None, threads: int | None = None) -> None:
         self.info = info
-        self._network = network
+        self._network, self._single, self._threads = network, single, threads
 
     @property
     def latent_dim(self) -> int:
@@ -174,17 +184,38 @@ class TextureModel:
         height, width = self.check_size(size)
         check_seed(seed)
         self._check_memory(len(points), height, width)
+        shares = self._shares(len(points), height * width)
         batch = max(1, min(self._BATCH, self._AT_ONCE // (height * width)))
-        if 0 < len(points) <= batch:  # a large sheet is not copied
-            return self._finite(points, height, width, seed, progress)
+        pieces = shares or [slice(first, first + batch) for first in range(0, len(points), batch)]
+        if not pieces:
+            return np.empty((0, height, width, len(self.info.channels)), np.float32)
+        begun = self._BEGINNING / len(pieces)
+        drawn, rest = self._draw(points, height, width, seed, part(progress, 0, begun)), part(progress, begun, 1)
+        if len(pieces) == 1:  # a large sheet is not copied
+            return self._make(self._network, points, drawn, height, width, rest)
         result = np.empty((len(points), height, width, len(self.info.channels)), np.float32)
-        for first in range(0, len(points), batch):
-            few, share = slice(first, first + batch), part(progress, first / len(points), min(1.0, (first + batch) / len(points)))
-            result[few] = self._finite(points[few], height, width, seed, share)
+        if self._single is not None and shares:
+            network = self._single
+
+            def make(few: slice, ask: Ask) -> None:
+                result[few] = self._make(network, points[few], drawn, height, width, lambda _: ask())
+
+            together([partial(make, few) for few in shares], self._threads or cores(), rest)
+            return result
+        for number, few in enumerate(pieces):
+            result[few] = self._make(self._network, points[few], drawn, height, width, part(rest, number / len(pieces), (number + 1) / len(pieces)))
         return result
 
-    def _finite(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> Array:
-        made = self._render(latents, height, width, seed, progress)
+    def _shares(self, count: int, pixels: int) -> list[slice]:
+        """Which latents a thread takes at a time, where textures are made side by side; none where they are too few or too large."""
+        threads, (least, most) = self._threads or cores(), self._FEW
+        number = min(-(-count // (most * threads)) * threads, count // least)
+        if self._single is None or pixels > self._SMALL or threads < 2 or number < max(2, threads / 2):
+            return []
+        return [slice(count * k // number, count * (k + 1) // number) for k in range(number)]
+
+    def _make(self, network: Network, latents: Array, drawn: NDArray[Any] | None, height: int, width: int, progress: Progress) -> Array:
+        made = self._render(network, latents, drawn, height, width, progress)
         progress(1.0)
         if made.shape != (len(latents), height, width, len(self.info.channels)):
             raise _broken(self.info.folder, f"its network gives {made.shape[1:]} where its description says {(height, width, len(self.info.channels))}")
@@ -196,10 +227,14 @@ class TextureModel:
         """The size as (height, width), or a `WashiError` if the model can't make it."""
         return self.info.check_size(size)
 
-    def _render(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> Array:
+    def _draw(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> NDArray[Any] | None:
+        """What the network needs besides latents, of one seed for all of them."""
+        return None
+
+    def _render(self, network: Network, latents: Array, drawn: NDArray[Any] | None, height: int, width: int, progress: Progress) -> Array:
         """(n, H, W, C) of a few latents, clipped to [0, 1]."""
         progress(0.0)
-        return np.clip(np.moveaxis(self._network(latents), 1, -1), 0, 1)
+        return np.clip(np.moveaxis(network(latents), 1, -1), 0, 1)
 
     def _check_memory(self, count: int, height: int, width: int) -> None:
         check_memory(count, height, width, count * height * width * len(self.info.channels) * 4 + self._working_memory(height, width))
@@ -212,17 +247,28 @@ class SheetModel(TextureModel):
     """A model that composes drawn fields into sheets of any size (`core/fields.py`), in strips that join exactly.
 
     Args:
-        info: what it is. network: runs it, on latents and padded fields. tile: (4, T, T) uint8, as `draw_fields` takes it.
-        threads: that draw fields at a time; None: as `draw_fields` likes. groups: says what need not be drawn; None: everything is.
+        info, network, single: as `TextureModel` takes them; networks run on latents and padded fields.
+        tile: (4, T, T) uint8, as `draw_fields` takes it.
+        threads: that draw fields, or make small sheets, at a time; None: as many as this process has cores.
+        groups: says what need not be drawn; None: everything is.
     """
 
+    _BEGINNING = 0.6
     _LARGE = 1 << 21
     _LEAST_ROWS = 64
     """Of a strip: each is made with the margin around it, which is then made again for the next one."""
 
-    def __init__(self, info: ModelInfo, network: Network, tile: NDArray[np.uint8], threads: int | None = None, groups: Groups | None = None) -> None:
-        super().__init__(info, network)
-        self._tile, self._margin, self._threads, self._groups = tile, int(info.options["margin"]), threads, groups
+    def __init__(
+        self,
+        info: ModelInfo,
+        network: Network,
+        tile: NDArray[np.uint8],
+        threads: int | None = None,
+        groups: Groups | None = None,
+        single: Network | None = None,
+    ) -> None:
+        super().__init__(info, network, single, threads)
+        self._tile, self._margin, self._groups = tile, int(info.options["margin"]), groups
         self._drawn: tuple[tuple[int, int, int], NDArray[Any], frozenset[str]] | None = None
 
     def fields(self, height: int, width: int, seed: int, progress: Progress = ignore, groups: frozenset[str] = frozenset(GROUPS)) -> NDArray[Any]:
@@ -243,19 +289,24 @@ class SheetModel(TextureModel):
         """Groups of fields that any of these papers shows anything of."""
         if self._groups is None:
             return frozenset(GROUPS)
-        named, shown = self.info.options["groups"], self._groups(latents).max(0) > 0
+        named = self.info.options["groups"]
+        blocks = [self._groups(latents[first : first + self._BATCH]) for first in range(0, len(latents), self._BATCH)]
+        shown = np.max([block.max(0) for block in blocks], 0) > 0 if blocks else [False] * len(named)
         # Of what the network does not tell, it may show anything.
         return frozenset(GROUPS).difference(named).union(name for name, some in zip(named, shown, strict=True) if some)
 
-    def _render(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> Array:
-        fields, margin = self.fields(height, width, seed, part(progress, 0, 0.6), self._needed(latents)), self._margin
+    def _draw(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> NDArray[Any]:
+        return self.fields(height, width, seed, progress, self._needed(latents))
+
+    def _render(self, network: Network, latents: Array, drawn: NDArray[Any] | None, height: int, width: int, progress: Progress) -> Array:
+        assert drawn is not None
         result = np.empty((len(latents), height, width, len(self.info.channels)), np.float32)
         rows = max(self._LEAST_ROWS, self._AT_ONCE // (width * len(latents)))
         for first in range(0, height, rows):
-            progress(0.6 + 0.4 * first / height)
+            progress(first / height)
             last = min(first + rows, height)
-            strip = np.ascontiguousarray(fields[None, :, first : last + 2 * margin], np.float32)
-            np.clip(np.moveaxis(self._network(latents, fields=strip), 1, -1), 0, 1, out=result[:, first:last])
+            strip = np.ascontiguousarray(drawn[None, :, first : last + 2 * self._margin], np.float32)
+            np.clip(np.moveaxis(network(latents, fields=strip), 1, -1), 0, 1, out=result[:, first:last])
         progress(1.0)
         return result
 
@@ -349,8 +400,8 @@ def _load(folder: Path, backend: Backend, threads: int | None) -> TextureModel:
         raise WashiError(f"the model {info.name} has no {name}: export it again, or choose another backend")
     content = read_file(info, name)
     tile = _read_tile(info) if info.architecture == "sheet" else None
-    network, groups = (_load_torch if backend == "torch" else _load_onnx)(info, content, threads)
-    return TextureModel(info, network) if tile is None else SheetModel(info, network, tile, threads, groups)
+    network, groups, single = (_load_torch if backend == "torch" else _load_onnx)(info, content, threads)
+    return TextureModel(info, network, single, threads) if tile is None else SheetModel(info, network, tile, threads, groups, single)
 
 
 def check_name(name: str) -> str:
@@ -657,33 +708,39 @@ def _free_memory() -> int:
 # Running
 
 
-def _load_onnx(info: ModelInfo, content: bytes, threads: int | None) -> tuple[Network, Groups | None]:
-    import onnxruntime as ort
-
+def _load_onnx(info: ModelInfo, content: bytes, threads: int | None) -> tuple[Network, Groups | None, Network | None]:
     if _EXTERNAL_TENSOR in content:
         raise _broken(info.folder, "its network keeps numbers in other files, which a bundle may not")
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    if threads:
-        options.intra_op_num_threads = threads
-    try:
-        session: Any = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own exceptions share no base
-        raise _broken(info.folder, "its network can't be read by ONNX Runtime") from error
+    session = _onnx_session(info, content, threads)
     names = [value.name for value in session.get_inputs()]
     if not names or names[0] != "latent" or list(session.get_inputs()[0].shape[1:]) != [info.latent_dim]:
         raise _broken(info.folder, f"its network does not take latents of dimension {info.latent_dim}")
     outputs = [value.name for value in session.get_outputs()]
 
-    def run(wanted: str, latents: Array, **inputs: Array) -> Array:
+    def run(session: Any, wanted: str, latents: Array, **inputs: Array) -> Array:
         try:
             (result,) = session.run([wanted], {"latent": latents, **inputs})
         except Exception as error:
             raise _broken(info.folder, "its network failed to run") from error
         return cast("Array", result)
 
-    groups = partial(run, "groups", fields=_no_fields(info)) if info.architecture == "sheet" and "groups" in outputs else None
-    return _checked(info, partial(run, outputs[0]), groups)
+    # Threads of a session wait without sleeping for a while after a call, so what comes before many small textures is asked of theirs.
+    alone = _onnx_session(info, content, 1) if (threads or cores()) > 1 else None
+    groups = partial(run, alone or session, "groups", fields=_no_fields(info)) if info.architecture == "sheet" and "groups" in outputs else None
+    return *_checked(info, partial(run, session, outputs[0]), groups), alone and partial(run, alone, outputs[0])
+
+
+def _onnx_session(info: ModelInfo, content: bytes, threads: int | None) -> Any:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    if threads:
+        options.intra_op_num_threads = threads
+    try:
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own exceptions share no base
+        raise _broken(info.folder, "its network can't be read by ONNX Runtime") from error
 
 
 def torch_generator(info: ModelInfo, content: bytes) -> nn.Module:
@@ -717,7 +774,7 @@ def torch_generator(info: ModelInfo, content: bytes) -> nn.Module:
     return module.eval()
 
 
-def _load_torch(info: ModelInfo, content: bytes, threads: int | None) -> tuple[Network, Groups | None]:
+def _load_torch(info: ModelInfo, content: bytes, threads: int | None) -> tuple[Network, Groups | None, Network | None]:
     module = torch_generator(info, content)
     import torch
 
@@ -739,7 +796,7 @@ def _load_torch(info: ModelInfo, content: bytes, threads: int | None) -> tuple[N
             raise _broken(info.folder, "its network failed to run") from error
 
     groups = partial(run, 1, fields=_no_fields(info)) if _named_groups(info) else None
-    return _checked(info, partial(run, 0), groups)
+    return *_checked(info, partial(run, 0), groups), None
 
 
 def _named_groups(info: ModelInfo) -> Mapping[str, Any]:
