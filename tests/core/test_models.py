@@ -492,3 +492,31 @@ def test_what_the_system_only_remembers_counts_as_free(sheet_model: TextureModel
     facts.write_text("MemTotal: 64000000 kB\nMemFree: 10 kB\nMemAvailable: 10 kB\n")
     with pytest.raises(WashiError, match="GB"):
         sheet_model.generate(np.zeros((40, DIM)), 1024)
+
+
+@pytest.mark.parametrize("size", [64, (48, 160), (160, 48), 200, None])
+@pytest.mark.parametrize("count", [1, 9])
+def test_a_corner_is_what_the_whole_texture_shows_there(size: object, count: int, sheet_model: TextureModel) -> None:
+    latents = np.random.default_rng(4).normal(size=(count, DIM))
+    whole = sheet_model.generate(latents, size, 7)  # type: ignore[arg-type]
+    for edge in (40, 96):
+        np.testing.assert_allclose(sheet_model.corner(latents, edge, size, 7), whole[:, :edge, :edge], atol=1e-6)  # type: ignore[arg-type]
+
+
+def test_a_corner_of_a_model_of_one_size_is_cut(model: TextureModel) -> None:
+    latents = np.random.default_rng(4).normal(size=(3, DIM))
+    np.testing.assert_array_equal(model.corner(latents, 9), model.generate(latents)[:, :9, :9])
+
+
+def test_no_more_than_a_corner_is_made(sheet_model: TextureModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels: list[int] = []
+    network = sheet_model._network
+
+    def counting(latents: np.ndarray, **inputs: np.ndarray) -> np.ndarray:
+        made = network(latents, **inputs)
+        pixels.append(made.shape[0] * made.shape[2] * made.shape[3])
+        return made
+
+    monkeypatch.setattr(sheet_model, "_network", counting)
+    sheet_model.corner(np.zeros((3, DIM)), 64, 512)
+    assert sum(pixels) == 3 * 64 * 64

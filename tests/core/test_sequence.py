@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from washi_latent.core import TextureModel, WashiError, interpolate, mssim, slerp
-from washi_latent.core.sequence import _even
+from washi_latent.core.progress import ignore
+from washi_latent.core.search import compared, compared_textures
+from washi_latent.core.sequence import _even, _Line
 
 
 def pairs(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -204,3 +207,31 @@ def test_draws_itself(model: TextureModel, tmp_path: Path) -> None:
 def test_a_sequence_without_any_change_is_even(model: TextureModel) -> None:
     still = interpolate(model, np.ones(DIM), np.ones(DIM), 3)
     assert still.metrics.neighbour_step_ratio == still.metrics.reference_step_ratio == 1
+
+
+@pytest.mark.parametrize("size", [None, 64, 96, 256, (48, 256), (256, 96)])
+def test_what_is_compared_of_large_textures_is_made_without_the_rest(size: object, sheet_model: TextureModel) -> None:
+    latents = np.random.default_rng(0).normal(size=(3, DIM))
+    expected = compared(sheet_model.generate(latents, size, 2))  # type: ignore[arg-type]
+    made = compared_textures(sheet_model, latents, size, 2)  # type: ignore[arg-type]
+    np.testing.assert_allclose(made, expected, atol=1e-6)
+
+
+def test_a_map_that_grows_is_the_map_made_at_once(model: TextureModel) -> None:
+    a, b = np.random.default_rng(1).normal(size=(2, DIM))
+    few, more = np.linspace(0, 1, 6), np.sort(np.concatenate([np.linspace(0, 1, 6), [0.05, 0.33, 0.34]]))
+
+    def line() -> _Line:
+        return _Line(model, lambda t: (1 - t[:, None]) * a + t[:, None] * b, a, None, 0, ignore, 1)
+
+    growing = line()
+    for positions in (few, more, more, few, np.linspace(0, 1, 4)):
+        np.testing.assert_allclose(growing.differences(positions), line().differences(positions), atol=1e-7)
+
+
+@pytest.mark.parametrize("count", [2, 16, 17, 18, 40])
+def test_neighbours_are_compared_one_to_the_next(count: int, model: TextureModel) -> None:
+    pictures = np.random.default_rng(count).random((count, 16, 16, 3), dtype=np.float32)
+    line = _Line(model, lambda t: np.zeros((len(t), DIM)), np.zeros(DIM), None, 0, ignore, 1)
+    expected = [1 - mssim(x, y) for x, y in pairwise(pictures)]
+    np.testing.assert_allclose(line.neighbours(pictures), expected, atol=1e-6)

@@ -180,17 +180,36 @@ class TextureModel:
         Raises:
             WashiError: latents of another dimension or not finite, a size that the model can't make, a seed out of range.
         """
-        points = check_latents(latents, self.latent_dim)
         height, width = self.check_size(size)
+        return self._corner(latents, height, width, height, width, seed, progress)
+
+    def corner(self, latents: ArrayLike, edge: int, size: int | tuple[int, int] | None = None, seed: int = 0, progress: Progress = ignore) -> Array:
+        """The upper left corner of textures, where no more of them is needed: a sheet's other parts are not made.
+
+        Args:
+            latents, size, seed, progress: as `generate` takes them. edge: of the corner, in pixels; at most all of a texture is given.
+
+        Returns:
+            (N, min(edge, H), min(edge, W), C) float32: what `generate` gives there.
+
+        Raises:
+            WashiError: as `generate`.
+        """
+        height, width = self.check_size(size)
+        return self._corner(latents, height, width, height, width, seed, progress)[:, :edge, :edge]
+
+    def _corner(self, latents: ArrayLike, height: int, width: int, full_height: int, full_width: int, seed: int, progress: Progress) -> Array:
+        """So many pixels of textures of so many in full, from the first on."""
+        points = check_latents(latents, self.latent_dim)
         check_seed(seed)
-        self._check_memory(len(points), height, width)
+        self._check_memory(len(points), height, width, full_height, full_width)
         shares = self._shares(len(points), height * width)
         batch = max(1, min(self._BATCH, self._AT_ONCE // (height * width)))
         pieces = shares or [slice(first, first + batch) for first in range(0, len(points), batch)]
         if not pieces:
             return np.empty((0, height, width, len(self.info.channels)), np.float32)
         begun = self._BEGINNING / len(pieces)
-        drawn, rest = self._draw(points, height, width, seed, part(progress, 0, begun)), part(progress, begun, 1)
+        drawn, rest = self._draw(points, full_height, full_width, seed, part(progress, 0, begun)), part(progress, begun, 1)
         if len(pieces) == 1:  # a large sheet is not copied
             return self._make(self._network, points, drawn, height, width, rest)
         result = np.empty((len(points), height, width, len(self.info.channels)), np.float32)
@@ -236,8 +255,9 @@ class TextureModel:
         progress(0.0)
         return np.clip(np.moveaxis(network(latents), 1, -1), 0, 1)
 
-    def _check_memory(self, count: int, height: int, width: int) -> None:
-        check_memory(count, height, width, count * height * width * len(self.info.channels) * 4 + self._working_memory(height, width))
+    def _check_memory(self, count: int, height: int, width: int, full_height: int, full_width: int) -> None:
+        pictures = count * height * width * len(self.info.channels) * 4
+        check_memory(count, full_height, full_width, pictures + self._working_memory(full_height, full_width))
 
     def _working_memory(self, height: int, width: int) -> int:
         return 0
@@ -270,6 +290,10 @@ class SheetModel(TextureModel):
         super().__init__(info, network, single, threads)
         self._tile, self._margin, self._groups = tile, int(info.options["margin"]), groups
         self._drawn: tuple[tuple[int, int, int], NDArray[Any], frozenset[str]] | None = None
+
+    def corner(self, latents: ArrayLike, edge: int, size: int | tuple[int, int] | None = None, seed: int = 0, progress: Progress = ignore) -> Array:
+        height, width = self.check_size(size)
+        return self._corner(latents, min(edge, height), min(edge, width), height, width, seed, progress)
 
     def fields(self, height: int, width: int, seed: int, progress: Progress = ignore, groups: frozenset[str] = frozenset(GROUPS)) -> NDArray[Any]:
         """The fields of one sheet, padded around by what the network needs: (F, H + 2m, W + 2m); the last ones are kept.
@@ -305,7 +329,7 @@ class SheetModel(TextureModel):
         for first in range(0, height, rows):
             progress(first / height)
             last = min(first + rows, height)
-            strip = np.ascontiguousarray(drawn[None, :, first : last + 2 * self._margin], np.float32)
+            strip = np.ascontiguousarray(drawn[None, :, first : last + 2 * self._margin, : width + 2 * self._margin], np.float32)
             np.clip(np.moveaxis(network(latents, fields=strip), 1, -1), 0, 1, out=result[:, first:last])
         progress(1.0)
         return result

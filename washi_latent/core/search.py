@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from .atlas import atlas_of
 from .errors import WashiError
 from .images import resize, rgb, square
-from .models import ModelInfo
+from .models import ModelInfo, TextureModel
 from .preference import PREVIEW_EDGE, SURVEY_SAMPLES, Comparison, FeatureSpace, Seen, likelihoods, most_useful, survey, wishes
 from .progress import Progress, ignore, part
 from .ranges import check_seed
@@ -586,6 +586,13 @@ def compared(images: ArrayLike) -> Array:
     kept = min(edge, 2 * COMPARED_EDGE) // 2 * 2
     part = pictures[:, :kept, :kept]
     return part.reshape(len(part), kept // 2, 2, kept // 2, 2, part.shape[-1]).mean((2, 4))
+
+
+def compared_textures(model: Model, latents: ArrayLike, size: int | tuple[int, int] | None, seed: int, progress: Progress = ignore) -> Array:
+    """What textures are compared by, `compared`, of latents (N, dim): no more of large ones is made than that takes."""
+    if isinstance(model, TextureModel) and min(model.check_size(size)) > COMPARED_EDGE:
+        return compared(model.corner(latents, 2 * COMPARED_EDGE, size, seed, progress))
+    return compared(model.generate(latents, size, seed, progress))
 
 
 def in_pieces(measure: Callable[[Array], Array], images: Array, progress: Progress = ignore, few: int = 64) -> Array:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import WashiError
 from .images import write_atomically
 from .progress import Progress, ignore, part
-from .search import LARGEST, Model, compared
+from .search import LARGEST, Model, compared, compared_textures
 from .similarity import mssim_matrix
 
 Array = NDArray[np.float32]
@@ -32,6 +32,8 @@ PATHS: tuple[Path, ...] = get_args(Path)
 
 MAX_COUNT = 1000
 _GRID = 48
+_BLOCK = 16
+"""Neighbours whose pairs are compared all at once: a call for each pair takes longer."""
 _ALIKE = 1e-3
 """Ends whose MSSIM to the reference differs by less leave nothing to spread out."""
 
@@ -195,14 +197,15 @@ class _Line:
     ) -> None:
         self.model, self.way, self.size, self.seed, self.progress, self.threads = model, way, size, seed, progress, threads
         self._known: dict[float, Array] = {}
-        self.reference = compared(model.generate(reference, size, seed, progress))
+        self._measured = np.empty(0), np.empty((0, 0))
+        self.reference = compared_textures(model, reference, size, seed, progress)
         self.evaluations = 1
 
     def pictures(self, positions: Vector) -> Array:
         """Compared pictures (N, h, w) at positions in [0, 1]."""
         missing = [float(t) for t in dict.fromkeys(positions.tolist()) if t not in self._known]
         if missing:
-            made = compared(self.model.generate(self.way(np.asarray(missing)), self.size, self.seed, self.progress))
+            made = compared_textures(self.model, self.way(np.asarray(missing)), self.size, self.seed, self.progress)
             self._known.update(zip(missing, made, strict=True))
             self.evaluations += len(missing)
         return np.stack([self._known[float(t)] for t in positions])
@@ -212,8 +215,22 @@ class _Line:
         return self._mssim(self.pictures(positions), self.reference)[:, 0]
 
     def differences(self, positions: Vector) -> Vector:
-        """(N, N) 1 - MSSIM of all pairs."""
-        return 1 - self._mssim(self.pictures(positions))
+        """(N, N) 1 - MSSIM of all pairs; those of the last positions asked for, if they are among these, are not measured again."""
+        pictures = self.pictures(positions)
+        known, between = self._measured
+        old = np.isin(positions, known)
+        result = np.empty((len(positions), len(positions)))
+        if old.sum() == len(known):
+            result[np.ix_(old, old)] = between
+        else:
+            old[:] = False
+        if not old.all():
+            result[np.ix_(~old, ~old)] = 1 - self._mssim(pictures[~old])
+        if old.any() and not old.all():
+            result[np.ix_(~old, old)] = 1 - self._mssim(pictures[~old], pictures[old])
+            result[np.ix_(old, ~old)] = result[np.ix_(~old, old)].T
+        self._measured = positions, result
+        return result
 
     def steps(self, positions: Vector) -> Vector:
         """1 - MSSIM of neighbours."""
@@ -221,7 +238,8 @@ class _Line:
 
     def neighbours(self, pictures: Array) -> Vector:
         """(N - 1,) 1 - MSSIM of each picture to the next."""
-        return np.array([1 - self._mssim(a[None], b[None])[0, 0] for a, b in zip(pictures, pictures[1:], strict=False)])
+        blocks = [pictures[first : first + _BLOCK + 1] for first in range(0, len(pictures) - 1, _BLOCK)]
+        return np.concatenate([1 - np.diag(self._mssim(block), 1) for block in blocks])
 
     def _mssim(self, pictures: Array, references: Array | None = None) -> Vector:
         return mssim_matrix(pictures, references, self.threads, self.progress).astype(np.float64)
