@@ -1,4 +1,4 @@
-"""While a search or a find is at work, NumPy's matrix products take no core from the network; afterwards they are as they were."""
+"""Work in pieces is whole; while a search or a find is at work, NumPy's matrix products take no core from the network; afterwards they are as they were."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import DIM
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from washi_latent.core import Search, find_latents, load_model
 from washi_latent.core.models import ModelInfo
-from washi_latent.core.threads import one_blas_thread
+from washi_latent.core.preference import features_of
+from washi_latent.core.texture_features import texture_features
+from washi_latent.core.threads import in_pieces, one_blas_thread
 
 
 def blas_threads() -> set[int]:
@@ -75,3 +78,17 @@ def test_searches_and_finds_leave_the_cores_to_the_network(small_bundle: ModelIn
     assert seen
     assert set.union(*seen) == {1}
     assert blas_threads() == {3}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("count", "few"), [(1, 8), (8, 8), (17, 8), (5, 1)])
+def test_what_is_measured_in_pieces_is_whole_and_in_order(count: int, few: int, threads: int) -> None:
+    pictures = np.random.default_rng(count).random((count, 24, 24, 3), dtype=np.float32)
+    np.testing.assert_allclose(in_pieces(texture_features, pictures, few=few, threads=threads), texture_features(pictures), atol=1e-5)
+    np.testing.assert_array_equal(in_pieces(lambda some: some[:, 0, 0, 0], pictures, few=few, threads=threads), pictures[:, 0, 0, 0])
+
+
+def test_features_do_not_depend_on_how_many_threads_take_them(small_bundle: ModelInfo) -> None:
+    latents = np.random.default_rng(1).normal(size=(40, DIM))
+    one, many = (features_of(load_model(small_bundle.folder, threads=threads), latents, 0) for threads in (1, 4))
+    np.testing.assert_array_equal(one, many)

@@ -496,7 +496,7 @@ def _shown(images: NDArray[np.float32], loaded: TextureModel, edge: int, progres
     """(N, edge, edge, 4) uint8 of textures (N, H, W, C), in light from one side, rows from the bottom up."""
     from ..core.images import resize
     from ..core.light import lit
-    from ..core.search import in_pieces
+    from ..core.threads import in_pieces
 
     def shown(few: NDArray[np.float32]) -> Bytes:
         seen = lit(few, loaded.info)

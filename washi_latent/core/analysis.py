@@ -16,10 +16,11 @@ from .errors import WashiError
 from .kinds import Kind, read_kinds
 from .preference import PREVIEW_EDGE, FeatureSpace, most_useful
 from .progress import Progress, ignore, part
-from .search import SAME_FEATURES, Model, compared, in_pieces
+from .search import SAME_FEATURES, Model, compared
 from .similarity import gray, mssim_matrix
 from .sphere import sample_directions
 from .texture_features import texture_features
+from .threads import in_pieces
 
 Array = NDArray[np.float32]
 Latents = NDArray[np.float64]

@@ -158,7 +158,8 @@ class TextureModel:
 
     def __init__(self, info: ModelInfo, network: Network, single: Network | None = None, threads: int | None = None) -> None:
         self.info = info
-        self._network, self._single, self._threads = network, single, threads
+        self.threads = threads
+        self._network, self._single = network, single
 
     @property
     def latent_dim(self) -> int:
@@ -219,7 +220,7 @@ class TextureModel:
             def make(few: slice, ask: Ask) -> None:
                 result[few] = self._make(network, points[few], drawn, height, width, lambda _: ask())
 
-            together([partial(make, few) for few in shares], self._threads or cores(), rest)
+            together([partial(make, few) for few in shares], self.threads or cores(), rest)
             return result
         for number, few in enumerate(pieces):
             result[few] = self._make(self._network, points[few], drawn, height, width, part(rest, number / len(pieces), (number + 1) / len(pieces)))
@@ -227,7 +228,7 @@ class TextureModel:
 
     def _shares(self, count: int, pixels: int) -> list[slice]:
         """Which latents a thread takes at a time, where textures are made side by side; none where they are too few or too large."""
-        threads, (least, most) = self._threads or cores(), self._FEW
+        threads, (least, most) = self.threads or cores(), self._FEW
         number = min(-(-count // (most * threads)) * threads, count // least)
         if self._single is None or pixels > self._SMALL or threads < 2 or number < max(2, threads / 2):
             return []
@@ -303,9 +304,9 @@ class SheetModel(TextureModel):
         key, kept, dtype = (height, width, seed), self._drawn, np.float16 if height * width > self._LARGE else np.float32
         if kept is None or kept[0] != key:
             self._drawn = kept = None  # two large ones would need too much memory
-            self._drawn = kept = key, draw_fields(height, width, seed, self._tile, dtype, progress, self._margin, self._threads, groups), groups
+            self._drawn = kept = key, draw_fields(height, width, seed, self._tile, dtype, progress, self._margin, self.threads, groups), groups
         elif missing := groups - kept[2]:
-            draw_fields(height, width, seed, self._tile, dtype, progress, self._margin, self._threads, missing, into=kept[1])
+            draw_fields(height, width, seed, self._tile, dtype, progress, self._margin, self.threads, missing, into=kept[1])
             self._drawn = kept = key, kept[1], kept[2] | missing
         return kept[1]
 

@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import WashiError
+from .models import TextureModel
 from .progress import Progress, ignore, part
-from .texture_features import GROUPS, WEIGHTS, texture_features
-from .threads import one_blas_thread
+from .texture_features import FEW, GROUPS, WEIGHTS, texture_features
+from .threads import cores, in_pieces, one_blas_thread
 
 if TYPE_CHECKING:
     from .search import Model
@@ -191,10 +192,11 @@ def features_of(model: Model, latents: ArrayLike, noise_seed: int, progress: Pro
     points = np.asarray(latents, np.float64)
     size = PREVIEW_EDGE if model.info.size is None else None
     few = 64
-    parts = [
-        texture_features(model.generate(points[i : i + few], size, noise_seed, part(progress, i / len(points), min(1.0, (i + few) / len(points)))))
-        for i in range(0, len(points), few)
-    ]
+    threads = (model.threads if isinstance(model, TextureModel) else None) or cores()
+    parts = []
+    for first in range(0, len(points), few):
+        pictures = model.generate(points[first : first + few], size, noise_seed, part(progress, first / len(points), min(1.0, (first + few) / len(points))))
+        parts.append(in_pieces(texture_features, pictures, few=FEW, threads=threads))
     return np.concatenate(parts)
 
 

@@ -28,8 +28,8 @@ from .ranges import check_seed
 from .representatives import METHODS, Method, Representatives, choose_representatives, distinct
 from .similarity import mssim_matrix
 from .sphere import MAX_CONCENTRATION, sample_directions, sample_sphere
-from .texture_features import GROUPS, texture_features
-from .threads import one_blas_thread
+from .texture_features import FEW, GROUPS, texture_features
+from .threads import cores, in_pieces, one_blas_thread
 
 Array = NDArray[np.float32]
 Latents = NDArray[np.float64]
@@ -309,15 +309,15 @@ class Search:
 
     def _look(self, index: int, draw: int, progress: Progress) -> Candidates:
         settings = self.state.nodes[index].settings
-        latents, rng = self._draw(index, draw)
         if settings.method == "preference":
-            return self._look_for_preference(latents, rng, progress)
+            with one_blas_thread():
+                return self._look_for_preference(*self._draw(index, draw), progress)
+        latents, rng = self._draw(index, draw)
         images = self.model.generate(latents, self._edge(), self.state.noise_seed, part(progress, 0, 0.8))
         similarity = similarities(in_pieces(compared, images, part(progress, 0.8, 0.82)), self.threads, part(progress, 0.82, 0.95))
         chosen = choose_representatives(similarity, settings.representatives, settings.method, rng, part(progress, 0.95, 1))
         return Candidates(latents, images, chosen, index, draw, measured=similarity)
 
-    @one_blas_thread()
     def _look_for_preference(self, latents: Latents, rng: np.random.Generator, progress: Progress) -> Candidates:
         """Candidates of which those are shown that are most useful, by what the picks so far tell."""
         state, wanted = self.state, self.state.node.settings.representatives
@@ -327,7 +327,7 @@ class Search:
         stands = state.node.parent >= 0 or any(state.node.center)
         wide = np.concatenate([latents, [state.node.center]]) if stands else latents
         pictures = self.model.generate(wide, self._edge(), state.noise_seed, part(progress, 0.3, 0.85))
-        features, images = in_pieces(self._features, pictures, part(progress, 0.85, 0.9)), pictures[: len(latents)]
+        features, images = in_pieces(self._features, pictures, part(progress, 0.85, 0.9), FEW, self.threads or cores()), pictures[: len(latents)]
         here, points = features[-1] if stands else None, space(features[: len(latents)])
         different, message = distinct(points, wanted, part(progress, 0.9, 0.98), SAME_FEATURES)
         progress(0.98)
@@ -376,7 +376,8 @@ class Search:
         weights = likelihoods(atlas.space, comparisons)
         with np.errstate(divide="ignore"):
             keys = np.log(weights) + rng.gumbel(size=len(weights))  # the largest are a draw without replacement (Vieira 2014): no texture twice
-        return atlas.latents[np.argsort(-keys, kind="stable")[:count]]
+        few = np.argpartition(-keys, count)[:count] if count < len(keys) else np.arange(len(keys))
+        return atlas.latents[few[np.argsort(-keys[few], kind="stable")]]
 
     def picture(self, latent: ArrayLike | None = None) -> Array:
         """The texture of a latent, or of where the search stands: (H, W, C)."""
@@ -593,15 +594,6 @@ def compared_textures(model: Model, latents: ArrayLike, size: int | tuple[int, i
     if isinstance(model, TextureModel) and min(model.check_size(size)) > COMPARED_EDGE:
         return compared(model.corner(latents, 2 * COMPARED_EDGE, size, seed, progress))
     return compared(model.generate(latents, size, seed, progress))
-
-
-def in_pieces(measure: Callable[[Array], Array], images: Array, progress: Progress = ignore, few: int = 64) -> Array:
-    """What is measured of each picture (N, H, W, C) alone, of a few at a time: work can be ended in between, and needs less room."""
-    parts = []
-    for first in range(0, len(images), few):
-        progress(first / len(images))
-        parts.append(measure(images[first : first + few]))
-    return np.concatenate(parts)
 
 
 def similarities(pictures: ArrayLike, threads: int | None = None, progress: Progress = ignore) -> Array:

@@ -17,6 +17,8 @@ from .errors import WashiError
 Array = NDArray[np.float32]
 
 RADIAL_BINS, CHROMA_BINS = 9, 3
+FEW = 8
+"""Pictures that a thread takes at a time, where several share the work."""
 _OPPONENT = np.array([[0.299, 0.587, 0.114], [0.5, -0.5, 0.0], [0.25, 0.25, -0.5]], np.float32)
 _TINY = np.float32(1e-7)
 """Variance that eight-bit rounding leaves in a flat picture."""

@@ -8,12 +8,17 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from threading import Event, Lock
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from .progress import Cancelled, Progress
+import numpy as np
+from numpy.typing import NDArray
+
+from .progress import Cancelled, Progress, ignore
 
 Ask = Callable[[], None]
 """What work calls between its pieces; it raises where the work is to end."""
+
+_Measured = TypeVar("_Measured", bound=np.generic)
 
 _LOOK = 0.05
 """Seconds between two looks at whether work that several threads share is to end."""
@@ -62,6 +67,20 @@ def together(tasks: Sequence[Callable[[Ask], None]], threads: int, progress: Pro
             ended.set()
             for rest in waiting:
                 rest.cancel()
+
+
+def in_pieces(
+    measure: Callable[[NDArray[np.float32]], NDArray[_Measured]], images: NDArray[np.float32], progress: Progress = ignore, few: int = 64, threads: int = 1
+) -> NDArray[_Measured]:
+    """What is measured of each picture (N, H, W, C) alone, of a few at a time: work can be ended in between, and needs less room."""
+    parts: dict[int, NDArray[_Measured]] = {}
+
+    def fill(number: int, ask: Ask) -> None:
+        ask()
+        parts[number] = measure(images[number * few : (number + 1) * few])
+
+    together([partial(fill, number) for number in range(-(-len(images) // few))], threads, progress)
+    return np.concatenate([parts[number] for number in sorted(parts)])
 
 
 class _Shared:
