@@ -22,6 +22,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
@@ -118,6 +119,10 @@ class ModelInfo:
         return height, width
 
 
+Piece = tuple[range, range, range]
+"""Which latents, rows and columns are made at a time."""
+
+
 class Network(Protocol):
     """A loaded generator."""
 
@@ -140,21 +145,19 @@ class TextureModel:
     Args:
         info: what it is.
         network: runs it.
-        single: the same on one thread of its own, for many small textures side by side; None: they are made in a row.
+        single: the same on one thread of its own, for pieces of the work side by side; None: they are made in a row.
         threads: how many of these at a time; None: as many as this process has cores.
     """
 
     _AT_ONCE = 1 << 17
-    """Pixels that the network makes at a time: more would go no faster, and work can be ended in between only."""
-    _BATCH = 16
-    """Latents at a time, at most."""
+    """Pixels that the network makes at a time, at most: more would go no faster, and work can be ended in between only."""
+    _BATCH, _FEW = 16, 4
+    """Latents at a time, at most, in a row and side by side: what a thread needs of few stays in its cache, while many threads at one
+    piece wait for each other."""
+    _LEAST = 3
+    """Latents at a time, wherever there are as many: a matrix product's last bits are others for fewer."""
     _BEGINNING = 0.0
     """Share of a texture's work that is done once for all of a size and seed."""
-    _SMALL = 1 << 14
-    """Pixels of textures that are made side by side: a thread keeps to its own, where many at one texture wait for each other."""
-    _FEW = (3, 4)
-    """Latents that a thread takes at a time, at least and at most: what they need stays in its cache. Of fewer than three,
-    a matrix product's last bits differ from those of more."""
 
     def __init__(self, info: ModelInfo, network: Network, single: Network | None = None, threads: int | None = None) -> None:
         self.info = info
@@ -204,41 +207,40 @@ class TextureModel:
         points = check_latents(latents, self.latent_dim)
         check_seed(seed)
         self._check_memory(len(points), height, width, full_height, full_width)
-        shares = self._shares(len(points), height * width)
-        batch = max(1, min(self._BATCH, self._AT_ONCE // (height * width)))
-        pieces = shares or [slice(first, first + batch) for first in range(0, len(points), batch)]
-        if not pieces:
-            return np.empty((0, height, width, len(self.info.channels)), np.float32)
-        begun = self._BEGINNING / len(pieces)
-        drawn, rest = self._draw(points, full_height, full_width, seed, part(progress, 0, begun)), part(progress, begun, 1)
-        if len(pieces) == 1:  # a large sheet is not copied
-            return self._make(self._network, points, drawn, height, width, rest)
         result = np.empty((len(points), height, width, len(self.info.channels)), np.float32)
-        if self._single is not None and shares:
-            network = self._single
-
-            def make(few: slice, ask: Ask) -> None:
-                result[few] = self._make(network, points[few], drawn, height, width, lambda _: ask())
-
-            together([partial(make, few) for few in shares], self.threads or cores(), rest)
+        if not len(points):
             return result
-        for number, few in enumerate(pieces):
-            result[few] = self._make(self._network, points[few], drawn, height, width, part(rest, number / len(pieces), (number + 1) / len(pieces)))
+        network, threads = self._single or self._network, (self.threads or cores()) if self._single else 1
+        pieces = self._pieces(len(points), height, width, threads)
+        if len(pieces) < max(2, threads / 2):
+            network, threads, pieces = self._network, 1, self._pieces(len(points), height, width, 1)
+        begun = self._BEGINNING * len(pieces[0][0]) / len(points)
+        drawn = self._draw(points, full_height, full_width, seed, part(progress, 0, begun))
+
+        def make(piece: Piece, ask: Ask) -> None:
+            ask()
+            few, rows, columns = (slice(one.start, one.stop) for one in piece)
+            result[few, rows, columns] = self._make(network, points[few], drawn, rows, columns)
+
+        together([partial(make, piece) for piece in pieces], threads, part(progress, begun, 1))
         return result
 
-    def _shares(self, count: int, pixels: int) -> list[slice]:
-        """Which latents a thread takes at a time, where textures are made side by side; none where they are too few or too large."""
-        threads, (least, most) = self.threads or cores(), self._FEW
-        number = min(-(-count // (most * threads)) * threads, count // least)
-        if self._single is None or pixels > self._SMALL or threads < 2 or number < max(2, threads / 2):
-            return []
-        return [slice(count * k // number, count * (k + 1) // number) for k in range(number)]
+    def _pieces(self, count: int, height: int, width: int, threads: int) -> list[Piece]:
+        """What the network makes at a time, where so many threads share the work: latents, rows and columns."""
+        most = max(1, min(self._FEW if threads > 1 else self._BATCH, self._AT_ONCE // (height * width)))
+        number = -(-count // (most * threads)) * threads
+        latents = _evenly(count, min(number, max(1, count // self._LEAST) if most >= self._LEAST else count))
+        return list(product(latents, *self._tiles(height, width, len(latents[-1]))))
 
-    def _make(self, network: Network, latents: Array, drawn: NDArray[Any] | None, height: int, width: int, progress: Progress) -> Array:
-        made = self._render(network, latents, drawn, height, width, progress)
-        progress(1.0)
-        if made.shape != (len(latents), height, width, len(self.info.channels)):
-            raise _broken(self.info.folder, f"its network gives {made.shape[1:]} where its description says {(height, width, len(self.info.channels))}")
+    def _tiles(self, height: int, width: int, count: int) -> tuple[list[range], list[range]]:
+        """Rows and columns of what is made of so many textures at a time."""
+        return [range(height)], [range(width)]
+
+    def _make(self, network: Network, latents: Array, drawn: NDArray[Any] | None, rows: slice, columns: slice) -> Array:
+        made = np.clip(np.moveaxis(self._run(network, latents, drawn, rows, columns), 1, -1), 0, 1)
+        shape = rows.stop - rows.start, columns.stop - columns.start, len(self.info.channels)
+        if made.shape != (len(latents), *shape):
+            raise _broken(self.info.folder, f"its network gives {made.shape[1:]} where its description says {shape}")
         if not np.isfinite(made).all():
             raise WashiError(f"the model {self.info.name} gave values that are not numbers: it is broken, use another")
         return made
@@ -251,10 +253,9 @@ class TextureModel:
         """What the network needs besides latents, of one seed for all of them."""
         return None
 
-    def _render(self, network: Network, latents: Array, drawn: NDArray[Any] | None, height: int, width: int, progress: Progress) -> Array:
-        """(n, H, W, C) of a few latents, clipped to [0, 1]."""
-        progress(0.0)
-        return np.clip(np.moveaxis(network(latents), 1, -1), 0, 1)
+    def _run(self, network: Network, latents: Array, drawn: NDArray[Any] | None, rows: slice, columns: slice) -> Array:
+        """(n, C, h, w) of a few latents."""
+        return network(latents)
 
     def _check_memory(self, count: int, height: int, width: int, full_height: int, full_width: int) -> None:
         pictures = count * height * width * len(self.info.channels) * 4
@@ -265,7 +266,7 @@ class TextureModel:
 
 
 class SheetModel(TextureModel):
-    """A model that composes drawn fields into sheets of any size (`core/fields.py`), in strips that join exactly.
+    """A model that composes drawn fields into sheets of any size (`core/fields.py`), in tiles that join exactly.
 
     Args:
         info, network, single: as `TextureModel` takes them; networks run on latents and padded fields.
@@ -276,8 +277,8 @@ class SheetModel(TextureModel):
 
     _BEGINNING = 0.6
     _LARGE = 1 << 21
-    _LEAST_ROWS = 64
-    """Of a strip: each is made with the margin around it, which is then made again for the next one."""
+    _LEAST_ROWS, _TILE = 64, 512
+    """Rows of a tile, at least, and columns, at most: each is made with the margin around it, which is then made again for the next one."""
 
     def __init__(
         self,
@@ -323,21 +324,25 @@ class SheetModel(TextureModel):
     def _draw(self, latents: Array, height: int, width: int, seed: int, progress: Progress) -> NDArray[Any]:
         return self.fields(height, width, seed, progress, self._needed(latents))
 
-    def _render(self, network: Network, latents: Array, drawn: NDArray[Any] | None, height: int, width: int, progress: Progress) -> Array:
+    def _tiles(self, height: int, width: int, count: int) -> tuple[list[range], list[range]]:
+        columns = _evenly(width, -(-width // self._TILE))
+        rows = max(self._LEAST_ROWS, self._AT_ONCE // 2 // (len(columns[-1]) * count))
+        return _evenly(height, -(-height // rows)), columns
+
+    def _run(self, network: Network, latents: Array, drawn: NDArray[Any] | None, rows: slice, columns: slice) -> Array:
         assert drawn is not None
-        result = np.empty((len(latents), height, width, len(self.info.channels)), np.float32)
-        rows = max(self._LEAST_ROWS, self._AT_ONCE // (width * len(latents)))
-        for first in range(0, height, rows):
-            progress(first / height)
-            last = min(first + rows, height)
-            strip = np.ascontiguousarray(drawn[None, :, first : last + 2 * self._margin, : width + 2 * self._margin], np.float32)
-            np.clip(np.moveaxis(network(latents, fields=strip), 1, -1), 0, 1, out=result[:, first:last])
-        progress(1.0)
-        return result
+        around = 2 * self._margin
+        tile = drawn[None, :, rows.start : rows.stop + around, columns.start : columns.stop + around]
+        return network(latents, fields=np.ascontiguousarray(tile, np.float32))
 
     def _working_memory(self, height: int, width: int) -> int:
         large = height * width > self._LARGE
         return height * width * (len(FIELD_NAMES) * (2 if large else 4) + 60)
+
+
+def _evenly(count: int, parts: int) -> list[range]:
+    """0 to `count` in so many parts that differ by 1 at most."""
+    return [range(count * k // parts, count * (k + 1) // parts) for k in range(parts)]
 
 
 def check_latents(latents: ArrayLike, dim: int) -> Array:
