@@ -84,8 +84,9 @@ def test_textures_side_by_side_end_at_a_question(sheet_model: TextureModel) -> N
     assert len(began) == asked
 
 
-def test_progress_of_textures_side_by_side_rises_and_is_told_by_the_caller(sheet_model: TextureModel) -> None:
-    many = load_model(sheet_model.info.folder, threads=3)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_progress_rises_to_the_end_and_is_told_by_the_caller(threads: int, sheet_model: TextureModel) -> None:
+    many = load_model(sheet_model.info.folder, threads=threads)
     shares: list[float] = []
 
     def note(share: float) -> None:
