@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -67,13 +67,19 @@ def ceilings() -> dict[str, float]:
 
 def median(call: Callable[[], Any], times: int) -> float:
     """Seconds of one call, after one that is not counted."""
+    return in_turn([call], times)[0]
+
+
+def in_turn(calls: Sequence[Callable[[], Any]], times: int) -> list[float]:
+    """Seconds of calls that are compared, each as `median` gives it: a machine that grows slower is so for all of them."""
+    seconds = [[_timed(call) for call in calls] for _ in range(times + 1)]
+    return np.median(seconds[1:], axis=0).tolist()
+
+
+def _timed(call: Callable[[], Any]) -> float:
+    began = time.perf_counter()
     call()
-    seconds = []
-    for _ in range(times):
-        began = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - began)
-    return float(np.median(seconds))
+    return time.perf_counter() - began
 
 
 def floor(machine: dict[str, float], flop: float, moved: float) -> float:
@@ -243,9 +249,8 @@ def step(_machine: dict[str, float], quick: bool) -> list[Row]:
             search.others()
             search.sample()
 
-        seconds = median(whole, 2 if quick else 4)
         latents = search.sample().latents
-        alone = median(lambda m=model, z=latents, s=search: m.generate(z, s._edge()), 2 if quick else 4)
+        seconds, alone = in_turn([whole, lambda m=model, z=latents, s=search: m.generate(z, s._edge())], 2 if quick else 10)
         rows.append(
             {
                 "what": f"a step of 50 samples of {name}",
