@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from threading import Event, Lock
 from typing import Any, TypeVar, cast
 
@@ -90,11 +90,9 @@ class _Shared:
         self._lock, self._users, self._limit = Lock(), 0, cast("Any", None)
 
     def enter(self) -> None:
-        from threadpoolctl import threadpool_limits
-
         with self._lock:
             if not self._users:
-                self._limit = threadpool_limits(1, user_api="blas")
+                self._limit = _libraries().limit(limits=1, user_api="blas")
             self._users += 1
 
     def leave(self) -> None:
@@ -102,6 +100,14 @@ class _Shared:
             self._users -= 1
             if not self._users:
                 self._limit.restore_original_limits()
+
+
+@cache
+def _libraries() -> Any:
+    """What the process has loaded; looked for once, as a gesture waits for it. NumPy's BLAS is there from the beginning."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 _one_thread = _Shared()
