@@ -11,7 +11,7 @@ from conftest import DIM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from washi_latent.core import TextureModel, WashiError, load_model
+from washi_latent.core import TextureModel, WashiError, load_model, models
 from washi_latent.core.progress import Cancelled
 
 
@@ -103,3 +103,12 @@ def test_a_network_that_fails_on_a_thread_is_said(sheet_model: TextureModel) -> 
     many._single = lambda latents, **_: np.full((len(latents), 5, 64, 64), np.nan, np.float32)
     with pytest.raises(WashiError, match="not numbers"):
         many.generate(np.zeros((60, DIM)), 64)
+
+
+def test_threads_that_work_side_by_side_need_memory_each(sheet_model: TextureModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_available_memory", lambda: 0.35 * 2**30)
+    latents = np.zeros((30, DIM))
+    for threads in (1, 2, 200):  # of two hundred none has anything of its own to do: they work in a row
+        assert load_model(sheet_model.info.folder, threads=threads).generate(latents, 128).shape == (30, 128, 128, 5)
+    with pytest.raises(WashiError, match="GB"):
+        load_model(sheet_model.info.folder, threads=16).generate(latents, 128)

@@ -158,6 +158,8 @@ class TextureModel:
     """Latents at a time, wherever there are as many: a matrix product's last bits are others for fewer."""
     _BEGINNING = 0.0
     """Share of a texture's work that is done once for all of a size and seed."""
+    _NETWORK = 0
+    """Bytes that the network needs a pixel, of those that it makes at a time, where they count."""
 
     def __init__(self, info: ModelInfo, network: Network, single: Network | None = None, threads: int | None = None) -> None:
         self.info = info
@@ -206,14 +208,17 @@ class TextureModel:
         """So many pixels of textures of so many in full, from the first on."""
         points = check_latents(latents, self.latent_dim)
         check_seed(seed)
-        self._check_memory(len(points), height, width, full_height, full_width)
-        result = np.empty((len(points), height, width, len(self.info.channels)), np.float32)
         if not len(points):
-            return result
+            return np.empty((0, height, width, len(self.info.channels)), np.float32)
+        needed = len(points) * height * width * len(self.info.channels) * 4 + self._working_memory(full_height, full_width)
+        check_memory(len(points), full_height, full_width, needed)
         network, threads = self._single or self._network, (self.threads or cores()) if self._single else 1
         pieces = self._pieces(len(points), height, width, threads)
         if len(pieces) < max(2, threads / 2):
             network, threads, pieces = self._network, 1, self._pieces(len(points), height, width, 1)
+        at_once = min(threads, len(pieces)) * max(math.prod(map(len, piece)) for piece in pieces)
+        check_memory(len(points), full_height, full_width, needed + at_once * self._NETWORK)
+        result = np.empty((len(points), height, width, len(self.info.channels)), np.float32)
         begun = self._BEGINNING * len(pieces[0][0]) / len(points)
         drawn = self._draw(points, full_height, full_width, seed, part(progress, 0, begun))
 
@@ -258,10 +263,6 @@ class TextureModel:
         """(n, C, h, w) of a few latents."""
         return network(latents)
 
-    def _check_memory(self, count: int, height: int, width: int, full_height: int, full_width: int) -> None:
-        pictures = count * height * width * len(self.info.channels) * 4
-        check_memory(count, full_height, full_width, pictures + self._working_memory(full_height, full_width))
-
     def _working_memory(self, height: int, width: int) -> int:
         return 0
 
@@ -278,6 +279,7 @@ class SheetModel(TextureModel):
 
     _BEGINNING = 0.6
     _LARGE = 1 << 21
+    _NETWORK = 1 << 10  # 65 MB for 2^16 of `washi-sheet`
     _LEAST_ROWS, _TILE = 64, 512
     """Rows of a tile, at least, and columns, at most: each is made with the margin around it, which is then made again for the next one."""
 
