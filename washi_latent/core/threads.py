@@ -7,8 +7,10 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import product
+from pathlib import Path
 from threading import Event, Lock
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,27 +89,44 @@ class _Shared:
     """A limit of the process's own that is set by the first who asks for it and lifted by the last."""
 
     def __init__(self) -> None:
-        self._lock, self._users, self._limit = Lock(), 0, cast("Any", None)
+        self._lock, self._users, self._before = Lock(), 0, 1
 
     def enter(self) -> None:
         with self._lock:
-            if not self._users:
-                self._limit = _libraries().limit(limits=1, user_api="blas")
+            if not self._users and (library := _openblas()):
+                self._before = library[0]()
+                library[1](1)
             self._users += 1
 
     def leave(self) -> None:
         with self._lock:
             self._users -= 1
-            if not self._users:
-                self._limit.restore_original_limits()
+            if not self._users and (library := _openblas()):
+                library[1](self._before)
 
 
 @cache
-def _libraries() -> Any:
-    """What the process has loaded; looked for once, as a gesture waits for it. NumPy's BLAS is there from the beginning."""
-    from threadpoolctl import ThreadpoolController
+def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """How many threads NumPy's OpenBLAS takes, to ask and to say; None where NumPy has another BLAS, or none.
 
-    return ThreadpoolController()
+    Not by threadpoolctl: it looks at all that the process has loaded, from Python, while the system's loader waits; a thread that
+    imports something meanwhile waits for that, and both for ever. The names are those that it knows.
+    """
+    import ctypes
+
+    from numpy.linalg import _umath_linalg  # type: ignore[attr-defined]
+
+    own = Path(_umath_linalg.__file__)
+    for path in (own, *own.parents[2].glob("numpy.libs/*openblas*")):
+        try:
+            library = ctypes.CDLL(str(path))
+        except OSError:
+            continue
+        for prefix, suffix in product(("scipy_", ""), ("64_", "_64", "")):
+            get, put = (getattr(library, f"{prefix}openblas_{verb}_num_threads{suffix}", None) for verb in ("get", "set"))
+            if get and put:
+                return get, put
+    return None
 
 
 _one_thread = _Shared()
