@@ -273,7 +273,7 @@ class SheetModel(TextureModel):
     Args:
         info, network, single: as `TextureModel` takes them; networks run on latents and padded fields.
         tile: (4, T, T) uint8, as `draw_fields` takes it.
-        threads: that draw fields, or make small sheets, at a time; None: as many as this process has cores.
+        threads: that draw fields, or make pieces of sheets, at a time; None: as many as this process has cores.
         groups: says what need not be drawn; None: everything is.
     """
 
@@ -320,7 +320,7 @@ class SheetModel(TextureModel):
             return frozenset(GROUPS)
         named = self.info.options["groups"]
         blocks = [self._groups(latents[first : first + self._BATCH]) for first in range(0, len(latents), self._BATCH)]
-        shown = np.max([block.max(0) for block in blocks], 0) > 0 if blocks else [False] * len(named)
+        shown = np.max([block.max(0) for block in blocks], 0) > 0
         # Of what the network does not tell, it may show anything.
         return frozenset(GROUPS).difference(named).union(name for name, some in zip(named, shown, strict=True) if some)
 
