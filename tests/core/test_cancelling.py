@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,26 @@ def test_tasks_are_all_done_and_their_share_is_told(threads: int) -> None:
     together([lambda ask, n=n: (ask(), done.append(n)) for n in range(7)], threads, question)
     assert sorted(done) == list(range(7))
     assert max(question.shares) <= 1
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_progress_is_told_by_the_calling_thread_alone_and_never_goes_back(threads: int) -> None:
+    told, workers = list[tuple[int, float]](), set[int]()
+
+    def task(ask: Ask) -> None:
+        workers.add(threading.get_ident())
+        for _ in range(20):
+            ask()
+            time.sleep(0.0005)
+
+    together([task] * 9, threads, lambda share: told.append((threading.get_ident(), share)))
+    assert {thread for thread, _ in told} == {threading.get_ident()}
+    shares = [share for _, share in told]
+    assert len(shares) >= 20
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert len(workers) == threads
+    assert threading.get_ident() in workers
 
 
 @pytest.mark.parametrize("threads", [1, 3])

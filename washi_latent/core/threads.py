@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event, Lock, Thread, get_ident
 from typing import TypeVar
 
 import numpy as np
@@ -39,36 +38,59 @@ def never() -> None:
 
 
 def together(tasks: Sequence[Callable[[Ask], None]], threads: int, progress: Progress) -> None:
-    """Run tasks in threads, begun in order, until all are done.
+    """Run tasks in threads, begun in order, until all are done. The calling thread is one of them: a sleeping one is slow to wake.
 
     Args:
         tasks: each takes an `Ask`, which it calls often: work ends no sooner.
         threads: at a time; of one, the calling thread does the work.
-        progress: is told the share done, 0 to 1, by the calling thread alone, and more often than tasks end; what it raises ends the
-            tasks, and is raised once no thread is at work any more. So is what a task raises.
+        progress: is told the share done, 0 to 1, by the calling thread alone: as its own tasks ask, often while it waits for others, and at
+            the end; what it raises ends the tasks, and is raised once no thread is at work any more. So is what a task raises.
     """
-    if min(threads, len(tasks)) <= 1:
-        for number, task in enumerate(tasks):
-            task(partial(progress, number / len(tasks)))
+    if not tasks:
         return
-    ended = Event()
+    waiting, taking, ended = iter(tasks), Lock(), Event()
+    done, errors, caller = [0], list[BaseException](), get_ident()
 
     def ask() -> None:
         if ended.is_set():
             raise Cancelled
+        if get_ident() == caller:
+            progress(done[0] / len(tasks))
 
-    with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
-        waiting = {pool.submit(task, ask) for task in tasks}
+    def work() -> None:
         try:
-            while waiting:
-                done, waiting = wait(waiting, _LOOK, FIRST_EXCEPTION)
-                for one in done:
-                    one.result()
-                progress(1 - len(waiting) / len(tasks))
-        finally:
+            while not ended.is_set():
+                with taking:
+                    task = next(waiting, None)
+                if task is None:
+                    return
+                task(ask)
+                with taking:
+                    done[0] += 1
+        except BaseException as error:  # of whatever kind: the calling thread raises it
+            errors.append(error)  # before the others learn of it, and add that they were ended
             ended.set()
-            for rest in waiting:
-                rest.cancel()
+
+    others = [Thread(target=work) for _ in range(min(threads, len(tasks)) - 1)]
+    started = list[Thread]()
+    try:
+        for other in others:
+            other.start()
+            started.append(other)
+        work()
+        for other in started:
+            while other.is_alive():
+                other.join(_LOOK)
+                if not errors:
+                    progress(done[0] / len(tasks))
+        if not errors:
+            progress(1.0)
+    finally:
+        ended.set()
+        for other in started:
+            other.join()
+    if errors:
+        raise errors[0]
 
 
 def in_pieces(
