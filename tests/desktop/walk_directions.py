@@ -90,8 +90,9 @@ def walk(window: Window) -> Steps:
     yield from window.until(lambda: standing(directions)["different"] and standing(directions)["drawn"], "the preview while the slider is held")
     yield from window.picture("3-held")
     seen["held"] = standing(directions)
-    window.window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=x + 54, y=y)
-    yield 0.5
+    for _ in range(2):  # Blender lost one once, and held the slider for good; of one too many it makes nothing
+        window.window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=x + 54, y=y)
+        yield 0.5
     bpy.context.scene.washi.directions.relief = -0.6
     bpy.ops.ed.undo_push(message="Relief")
     yield from window.until(lambda: standing(directions)["drawn"], "the preview of both")
