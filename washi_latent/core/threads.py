@@ -67,7 +67,7 @@ def together(tasks: Sequence[Callable[[Ask], None]], threads: int, progress: Pro
                 task(ask)
                 with taking:
                     done[0] += 1
-        except BaseException as error:  # of whatever kind: the calling thread raises it
+        except BaseException as error:  # noqa: BLE001 - of whatever kind: the calling thread raises it
             errors.append(error)  # before the others learn of it, and add that they were ended
             ended.set()
 
