@@ -90,11 +90,11 @@ def walk(window: Window) -> Steps:
     yield from window.until(lambda: standing(directions)["different"] and standing(directions)["drawn"], "the preview while the slider is held")
     yield from window.picture("3-held")
     seen["held"] = standing(directions)
-    for _ in range(2):  # Blender lost one once, and held the slider for good; of one too many it makes nothing
-        window.window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=x + 54, y=y)
-        yield 0.5
+    window.window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=x + 54, y=y)
+    yield 0.5
     bpy.context.scene.washi.directions.relief = -0.6
     bpy.ops.ed.undo_push(message="Relief")
+    window.region().tag_redraw()  # as a hand on the slider would: the preview begins where panels are drawn
     yield from window.until(lambda: standing(directions)["drawn"], "the preview of both")
     yield from window.move(*window.middle())
     yield from window.picture("4-directions")
