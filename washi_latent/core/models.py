@@ -228,7 +228,6 @@ class TextureModel:
             result[few, rows, columns] = self._make(network, points[few], drawn, rows, columns)
 
         together([partial(make, piece) for piece in pieces], threads, part(progress, begun, 1))
-        progress(1.0)
         return result
 
     def _pieces(self, count: int, height: int, width: int, threads: int) -> list[Piece]:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from functools import cache, lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -234,22 +233,15 @@ class _Moments:
 def _pairs(ours: _Moments, theirs: _Moments, tiles: Sequence[Tile], threads: int, progress: Progress) -> NDArray[np.float64]:
     """Sums of one block of the map for the pairs in these tiles."""
     result, ones = np.zeros((ours.count, theirs.count)), np.ones((ours.mean[0].size, 1), np.float32)
-    session, queue, taking, taken = _session(PAIRS), iter(tiles), Lock(), [0]
+    session = _session(PAIRS)
 
-    def fill(ask: Ask) -> None:
-        while True:
-            ask()
-            with taking:
-                tile = next(queue, None)
-                taken[0] += 1
-            if tile is None:
-                return
-            (sums,) = session.run(None, {**ours.rows(tile[0]), **theirs.columns(tile[1]), "ones": ones})
-            place = result[tile]
-            place[:] = sums.reshape(tile[0].stop - tile[0].start, -1)[: place.shape[0], : place.shape[1]]
+    def fill(tile: Tile, ask: Ask) -> None:
+        ask()
+        (sums,) = session.run(None, {**ours.rows(tile[0]), **theirs.columns(tile[1]), "ones": ones})
+        place = result[tile]
+        place[:] = sums.reshape(tile[0].stop - tile[0].start, -1)[: place.shape[0], : place.shape[1]]
 
-    # Threads end together: what tells the share are the tiles that are taken.
-    together([fill] * min(threads, len(tiles)), threads, lambda _: progress(min(1.0, taken[0] / len(tiles))))
+    together([partial(fill, tile) for tile in tiles], threads, progress)
     return result
 
 

@@ -71,14 +71,14 @@ def together(tasks: Sequence[Callable[[Ask], None]], threads: int, progress: Pro
             errors.append(error)  # before the others learn of it, and add that they were ended
             ended.set()
 
-    others = [Thread(target=work) for _ in range(min(threads, len(tasks)) - 1)]
-    started = list[Thread]()
+    others = list[Thread]()
     try:
-        for other in others:
+        for _ in range(min(threads, len(tasks)) - 1):
+            other = Thread(target=work)
             other.start()
-            started.append(other)
+            others.append(other)
         work()
-        for other in started:
+        for other in others:
             while other.is_alive():
                 other.join(_LOOK)
                 if not errors:
@@ -87,7 +87,7 @@ def together(tasks: Sequence[Callable[[Ask], None]], threads: int, progress: Pro
             progress(1.0)
     finally:
         ended.set()
-        for other in started:
+        for other in others:
             other.join()
     if errors:
         raise errors[0]
