@@ -1,10 +1,11 @@
-"""Writes washi_latent/core/moments.onnx and mssim.onnx: what MSSIM needs of each gray picture, and MSSIM of sixteen pairs.
+"""Writes washi_latent/core/moments.onnx and mssim.onnx: what MSSIM needs of each gray picture, and MSSIM of sixteen pairs, or
+of a multiple of that.
 
     python scripts/build_mssim_graphs.py
 
 Moments are matrix products with the window's band, in float64. Of the pairs' products the window is a depthwise convolution, several
-times as fast; sixteen pairs are sixteen channels, as many as a vector register of 512 bits holds. Pairs come as a table of rows and columns,
-so that each picture is read for several of them.
+times as fast; sixteen pairs are sixteen channels, as many as a vector register of 512 bits holds, and as many pictures as there are sixteens.
+Pairs come as a table of rows and columns, so that each picture is read for several of them.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ def pairs() -> bytes:
     constants = {
         "down": np.tile(weights.reshape(1, 1, -1, 1), (LANES, 1, 1, 1)),
         "across": np.tile(weights.reshape(1, 1, 1, -1), (LANES, 1, 1, 1)),
-        "lanes": np.array([1, LANES, 0, 0], np.int64),
-        "flat": np.array([LANES, -1], np.int64),
+        "lanes": np.array([-1, LANES, 0, 0], np.int64),
+        "flat": np.array([0, 0, -1], np.int64),
         "half_c2": np.float32(C2 / 2),
         "twice_c1": np.float32(2 * C1),
     }
@@ -92,7 +93,7 @@ def pairs() -> bytes:
         inputs.append(helper.make_tensor_value_info(name + "_rows", TensorProto.FLOAT, ["rows", 1, *size]))
         inputs.append(helper.make_tensor_value_info(name + "_columns", TensorProto.FLOAT, [1, "columns", *size]))
     inputs.append(helper.make_tensor_value_info("ones", TensorProto.FLOAT, ["pixels", 1]))
-    outputs = [helper.make_tensor_value_info("sums", TensorProto.FLOAT, [LANES, 1])]
+    outputs = [helper.make_tensor_value_info("sums", TensorProto.FLOAT, ["rows", "columns", 1])]
     return _model("mssim", steps, constants, inputs, outputs)
 
 

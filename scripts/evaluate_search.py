@@ -26,7 +26,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -159,22 +159,35 @@ class Target:
         return f"{self.kind}-{self.number}"
 
 
-def targets(model: TextureModel, counts: dict[str, int], scans: Path | None) -> Iterator[Target]:
-    """Hidden targets: samples of the model, and pictures that it did not make."""
-    rng = np.random.default_rng(20_26)
-    latents = rng.normal(size=(2 * 64, model.latent_dim))
-    prior = latents[:64]
-    shell = latents[64:] / np.linalg.norm(latents[64:], axis=1, keepdims=True) * model.info.prior_radius
+def targets(model: TextureModel, counts: dict[str, int], scans: Path | None, patches: int = 1) -> Iterator[Target]:
+    """Hidden targets: samples of the model, and pictures that it did not make. The first of each kind are the same, however many are asked for."""
     size = EDGE if model.info.size is None else None
-    for kind, points in (("prior", prior), ("shell", shell)):
+    for kind in ("prior", "shell"):
         for i in range(counts[kind]):
-            yield Target(kind, i, colors(model.generate(points[i], size))[0])
+            yield Target(kind, i, colors(model.generate(_hidden(model, kind, i), size))[0])
     for i in range(counts["sheet"]):
         yield Target("sheet", i, _simulated(i))
-    files = sorted(scans.glob("*.png"))[: counts["scan"]] if scans else []
-    for i, file in enumerate(files):
-        picture = rgb(read_image(file))
-        yield Target("scan", i, resize(picture[: 2 * EDGE, : 2 * EDGE], EDGE, EDGE))
+    for i, picture in enumerate(islice(_patches(scans, patches) if scans else (), counts["scan"])):
+        yield Target("scan", i, picture)
+
+
+def _hidden(model: TextureModel, kind: str, number: int) -> np.ndarray:
+    """A latent (D,) of the prior, or one of its shell."""
+    batch, place = divmod(number, 64)
+    rng = np.random.default_rng([20_26, batch] if batch else 20_26)
+    latent = rng.normal(size=(2 * 64, model.latent_dim))[place + 64 * (kind == "shell")]
+    return latent if kind == "prior" else latent / np.linalg.norm(latent) * model.info.prior_radius
+
+
+def _patches(scans: Path, each: int) -> Iterator[np.ndarray]:
+    """Patches of 128 pixels beside each other: the first of every scan, then the second of all that have one, and so on."""
+    edge = 2 * EDGE
+    sheets = [rgb(read_image(file)) for file in sorted(scans.glob("*.png"))]
+    for number, sheet in product(range(each), sheets):
+        rows, columns = (max(1, length // edge) for length in sheet.shape[:2])
+        if number < rows * columns:
+            top, left = (edge * k for k in divmod(number, columns))
+            yield resize(sheet[top : top + edge, left : left + edge], EDGE, EDGE)
 
 
 def _simulated(number: int) -> np.ndarray:
@@ -251,7 +264,7 @@ def run(arguments: argparse.Namespace) -> None:
     model = load_model(arguments.model, threads=1)
     typical = model.generate(np.random.default_rng(99).normal(size=(400, model.latent_dim)), EDGE if model.info.size is None else None)
     judges = {"artist": Judge(artist_features, typical, ARTIST_GROUPS), "held_out": Judge(held_out_features, typical, (3, *(28,) * 6))}
-    every = sorted(targets(model, counts_of(arguments.targets), arguments.scans), key=lambda target: target.number)
+    every = sorted(targets(model, counts_of(arguments.targets), arguments.scans, arguments.patches), key=lambda target: target.number)
     for place, target in enumerate(every):
         # All methods meet a target before the next one comes: a run that is cut compares like with like.
         for method, artist in product(arguments.methods or METHODS, arguments.artists):
@@ -368,7 +381,7 @@ def find(arguments: argparse.Namespace) -> None:
     space = survey(model, 0)
     points, judged = counted(space(texture_features(random))), judge(random)
     rows = []
-    for target in sorted(targets(model, counts_of(arguments.targets), arguments.scans), key=lambda one: one.number):
+    for target in sorted(targets(model, counts_of(arguments.targets), arguments.scans, arguments.patches), key=lambda one: one.number):
         began = time.process_time()
         found = model.generate(find_latents(model, target.picture, 1), size)
         seconds = time.process_time() - began
@@ -394,6 +407,7 @@ def main() -> None:
         one.add_argument("--model", default="washi-sheet")
         one.add_argument("--targets", type=int, default=30, help="hidden targets in all (default 30)")
         one.add_argument("--scans", type=Path, help="a folder of scanned papers as further targets")
+        one.add_argument("--patches", type=int, default=1, help="patches of each scan (default 1)")
     showing.set_defaults(call=table)
     showing.add_argument("--judge", choices=JUDGES, default="artist")
     showing.add_argument("--kinds", nargs="+", choices=KINDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 
 from washi_latent.core import TextureModel, WashiError, log_spectrum_features, mssim, mssim_matrix, ssim_vectors
-from washi_latent.core.similarity import LANES, _cover, _cover_triangle
+from washi_latent.core.similarity import LANES, TILES, Tile, _cover, _cover_triangle
 
 
 def reference(a: np.ndarray, b: np.ndarray) -> float:
@@ -97,20 +98,25 @@ def test_a_pictures_company_changes_no_bit(edge: int) -> None:
 
 
 def test_tiles_cover_every_pair_once() -> None:
+    sizes = [LANES * tiles for tiles in range(1, TILES + 1)]
     for rows in (*range(1, 36), 50):
         covered = np.zeros((rows + 16, rows + 16), int)
         for tile in _cover_triangle(rows):
-            assert covered[tile].size == LANES
+            assert covered[tile].size in sizes
             covered[tile] += 1
         assert (covered[:rows, :rows][np.triu_indices(rows, 1)] == 1).all()
         for columns in (1, 2, 3, 7, 40):
             covered = np.zeros((rows + 16, columns + 16), int)
             for tile in _cover(rows, columns):
-                assert covered[tile].size == LANES
+                assert covered[tile].size in sizes
                 covered[tile] += 1
             assert (covered[:rows, :columns] == 1).all()
-    assert len(_cover_triangle(50)) == 82  # 1,225 pairs fill 77
-    assert len(_cover(50, 1)) == 4
+    assert _places(_cover_triangle(50)) == 82 * LANES  # 1,225 pairs fill 77
+    assert _places(_cover(50, 1)) == 4 * LANES
+
+
+def _places(tiles: Sequence[Tile]) -> int:
+    return sum((rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in tiles)
 
 
 def test_memory_does_not_grow_with_the_size_of_pictures() -> None:

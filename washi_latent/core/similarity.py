@@ -29,7 +29,9 @@ LANES = 16
 """Pairs that the graph takes at once, as channels: as many as a vector register of 512 bits holds."""
 BLOCK = 64
 """Edge of the largest block of the SSIM map that is worked on at once: what 16 pairs need of it stays in a core's cache."""
-GROUP = 8
+TILES = 2
+"""Tiles side by side that the graph takes in one run, where there are as many: a run's own cost is a tenth of a tile's."""
+GROUP = 5
 """Pictures whose moments are taken at once."""
 SHAPES = (4, 2, 8, 1, 16)
 """Rows of a tile of `LANES` pairs, best first: a square one reads the fewest pictures."""
@@ -37,7 +39,7 @@ Tile = tuple[slice, slice]
 """Rows and columns of a table of pairs."""
 
 PAIRS = Path(__file__).with_name("mssim.onnx")
-"""MSSIM of `LANES` pairs, from their moments; scripts/build_mssim_graphs.py writes it."""
+"""MSSIM of `LANES` pairs, or a multiple, from their moments; scripts/build_mssim_graphs.py writes it."""
 MOMENTS = Path(__file__).with_name("moments.onnx")
 """Means and variances under the window, in float64; scripts/build_mssim_graphs.py writes it."""
 
@@ -209,6 +211,8 @@ class _Moments:
             getattr(self, name)[self.count :] = name in ("luminance_square", "variance")
         tasks = [partial(self._fill, _session(MOMENTS), pictures, levels, slice(i, i + GROUP)) for i in range(0, self.count, GROUP)]
         together(tasks, threads, progress)
+        self._rows = {name + "_rows": getattr(self, name)[:, None] for name in self.NAMES}
+        self._columns = {name + "_columns": getattr(self, name)[None] for name in self.NAMES}
 
     def _fill(self, session: Any, pictures: NDArray[Any], levels: NDArray[np.float64], part: slice, ask: Ask) -> None:
         ask()
@@ -223,11 +227,11 @@ class _Moments:
 
     def rows(self, part: slice) -> dict[str, Array]:
         """These pictures as the rows of the graph's table of pairs, (R, 1, h, w)."""
-        return {name + "_rows": getattr(self, name)[part, None] for name in self.NAMES}
+        return {name: values[part] for name, values in self._rows.items()}
 
     def columns(self, part: slice) -> dict[str, Array]:
         """These pictures as the columns of the graph's table of pairs, (1, C, h, w)."""
-        return {name + "_columns": getattr(self, name)[None, part] for name in self.NAMES}
+        return {name: values[:, part] for name, values in self._columns.items()}
 
 
 def _pairs(ours: _Moments, theirs: _Moments, tiles: Sequence[Tile], threads: int, progress: Progress) -> NDArray[np.float64]:
@@ -237,9 +241,9 @@ def _pairs(ours: _Moments, theirs: _Moments, tiles: Sequence[Tile], threads: int
 
     def fill(tile: Tile, ask: Ask) -> None:
         ask()
-        (sums,) = session.run(None, {**ours.rows(tile[0]), **theirs.columns(tile[1]), "ones": ones})
+        (sums,) = session.run(("sums",), {**ours.rows(tile[0]), **theirs.columns(tile[1]), "ones": ones})
         place = result[tile]
-        place[:] = sums.reshape(tile[0].stop - tile[0].start, -1)[: place.shape[0], : place.shape[1]]
+        place[:] = sums[: place.shape[0], : place.shape[1], 0]
 
     together([partial(fill, tile) for tile in tiles], threads, progress)
     return result
@@ -276,8 +280,10 @@ def _heights(count: int) -> tuple[int, ...]:
 
 
 def _row_of_tiles(row: int, tall: int, first: int, end: int) -> list[Tile]:
+    """Tiles of one height side by side, in runs of `TILES` at most."""
     wide = LANES // tall
-    return [(slice(row, row + tall), slice(j, j + wide)) for j in range(first, end, wide)]
+    ends = [*range(first, end, wide * TILES), first + -(-(end - first) // wide) * wide]
+    return [(slice(row, row + tall), slice(left, right)) for left, right in pairwise(ends)]
 
 
 @cache
