@@ -2,6 +2,7 @@
 
     python scripts/evaluate_search.py run --model washi-sheet --work /tmp/search-yardstick [--methods ours paper ...] [--targets 30]
     python scripts/evaluate_search.py table --work /tmp/search-yardstick [--plots docs/images]
+    python scripts/evaluate_search.py aim --work /tmp/search-yardstick
     python scripts/evaluate_search.py find --model washi-sheet [--targets 20]
 
 An artist has a target picture in mind. At every step it looks at what a method shows and takes the one most like the target,
@@ -326,6 +327,22 @@ def _table(model: str, artist: str, rows: list[dict[str, Any]], arguments: argpa
         print(f"| {method} | {len(own)} | {values} | {steps_to_paper(own, curves['paper'])} | {better[0]} | {better[1]} | {shown:.0f} | {ms:.0f} |")
 
 
+def aim(arguments: argparse.Namespace) -> None:
+    """Is ours after 5 steps where the paper's is after 10, by kind of target?"""
+    rows = list({key_of(row): row for work in arguments.work for row in rows_of(work / "results.jsonl")}.values())
+    print(f"judged by {arguments.judge}: mean ± standard error, on targets that both have met\n")
+    print("| model | artist | kind | targets | ours after 5 | the paper's after 10 | difference | steps of ours to the paper's at 10 |")
+    print("|---|---|---|---|---|---|---|---|")
+    for model, artist, kind in product(sorted({r["model"] for r in rows}), ARTISTS, ("all", *KINDS)):
+        some = [r for r in rows if r["model"] == model and r["artist"] == artist and kind in ("all", r["kind"])]
+        ours, paper = ({r["target"]: np.array(r["curves"][arguments.judge]) for r in some if r["method"] == method} for method in ("ours", "paper"))
+        both = [t for t in ours if t in paper]
+        if both:
+            after_5, after_10 = np.array([ours[t][4] for t in both]), np.array([paper[t][9] for t in both])
+            figures = f"{said(after_5)} | {said(after_10)} | {said(after_5 - after_10)} | {steps_to_paper(ours, paper)}"
+            print(f"| `{model}` | {artist} | {kind} | {len(both)} | {figures} |")
+
+
 def methods_of(rows: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(r["method"] for r in rows))
 
@@ -398,7 +415,7 @@ def find(arguments: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    running, showing, finding = commands.add_parser("run"), commands.add_parser("table"), commands.add_parser("find")
+    running, showing, aiming, finding = (commands.add_parser(name) for name in ("run", "table", "aim", "find"))
     finding.set_defaults(call=find)
     running.set_defaults(call=run)
     running.add_argument("--methods", nargs="+", choices=METHODS)
@@ -409,11 +426,13 @@ def main() -> None:
         one.add_argument("--scans", type=Path, help="a folder of scanned papers as further targets")
         one.add_argument("--patches", type=int, default=1, help="patches of each scan (default 1)")
     showing.set_defaults(call=table)
-    showing.add_argument("--judge", choices=JUDGES, default="artist")
+    aiming.set_defaults(call=aim)
     showing.add_argument("--kinds", nargs="+", choices=KINDS)
     showing.add_argument("--plots", type=Path, help="also draw the curves into this folder")
     running.add_argument("--work", type=Path, required=True, help="folder for results.jsonl, outside the repository")
-    showing.add_argument("--work", type=Path, required=True, nargs="+", help="folders of results.jsonl; several runs are joined")
+    for one in (showing, aiming):
+        one.add_argument("--judge", choices=JUDGES, default="artist")
+        one.add_argument("--work", type=Path, required=True, nargs="+", help="folders of results.jsonl; several runs are joined")
     chosen = parser.parse_args()
     chosen.call(chosen)
 
