@@ -1,4 +1,4 @@
-"""What the scripts that measure rely on: variants of the search that the yardstick plays, and the picture of the benchmark's growth."""
+"""What the scripts that measure rely on: hidden targets and variants of the search that the yardstick plays, and the picture of the benchmark's growth."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ pytest.importorskip("matplotlib")
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import benchmark_growth
+from evaluate_search import targets
 from search_peers import METHODS, DifferenceKept, Momentum, SearchPlayer
 
 
@@ -67,6 +68,19 @@ def test_a_simulated_artist_teaches_by_staying(model: TextureModel) -> None:
         after = player.search.settings_after
         assert after is not None
         assert player.search.state.node.settings == after
+
+
+def test_more_hidden_targets_are_others_beside_the_first(model: TextureModel, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    for name, shape in (("a.png", (300, 260, 3)), ("b.png", (128, 128, 3))):
+        Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(tmp_path / name)
+    few = list(targets(model, {"prior": 3, "shell": 3, "sheet": 1, "scan": 9}, tmp_path))
+    many = {one.name: one.picture for one in targets(model, {"prior": 70, "shell": 66, "sheet": 2, "scan": 9}, tmp_path, patches=9)}
+    assert [one.name for one in few if one.kind == "scan"] == ["scan-0", "scan-1"]
+    assert len([name for name in many if name.startswith("scan")]) == 5  # four patches of the one, one of the other
+    for one in few:
+        np.testing.assert_array_equal(many[one.name], one.picture)
+    assert len({picture.tobytes() for picture in many.values()}) == len(many) == 70 + 66 + 2 + 5
 
 
 def test_growth_is_measured_against_one_case_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
