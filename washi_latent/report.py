@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,10 +83,14 @@ class _Map:
         """Put a picture, with a frame and its name below, at a place (2,) in [0, 1], unless another one is there."""
         draw, tile = ImageDraw.Draw(self._sheet), self._tile
         line, frame = (self.LINE, self.FRAME) if name else (0, 0)
-        x, y = (place * [self._sheet.width - tile, self._sheet.height - tile - line]).astype(int).tolist()
-        middle, half = x + tile / 2, max(tile / 2 + frame, draw.textlength(name, font(15)) / 2)
-        box = middle - half, y - frame, middle + half + self.GAP, y + tile + max(line, frame) + self.GAP
-        if any(box[0] < right and left < box[2] and box[1] < below and above < box[3] for left, above, right, below in self._taken):
+        half = max(tile / 2 + frame, draw.textlength(name, font(15)) / 2)
+        # All of a name and of a frame lies inside, wherever the place is.
+        beside, above, below = math.ceil(half - tile / 2) + self.GAP, frame + self.GAP, max(line, frame) + self.GAP
+        room = [self._sheet.width - tile - 2 * beside, self._sheet.height - tile - above - below]
+        x, y = (place * room + [beside, above]).astype(int).tolist()
+        middle = x + tile / 2
+        box = middle - half, y - frame, middle + half + self.GAP, y + tile + below
+        if any(box[0] < right and left < box[2] and box[1] < lower and upper < box[3] for left, upper, right, lower in self._taken):
             return False
         self._taken.append(box)
         self._sheet.paste(Image.fromarray(np.round(resize(square(rgb(picture)), tile, tile) * 255).astype(np.uint8)), (x, y))
