@@ -158,9 +158,9 @@ def _plot_angles(found: Analysis, path: Path) -> None:
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.subplots()
     for values, color, name in ((found.mssim, BLUE, "MSSIM"), (found.features, ORANGE, "texture features (0: two random textures)")):
-        mean, deviation = values.mean(1), values.std(1)
-        axes.plot(found.angles, mean, "o-", color=color, label=name)
-        axes.fill_between(found.angles, mean - deviation, mean + deviation, color=color, alpha=0.18, linewidth=0)
+        axes.plot(found.angles, values.mean(1), "o-", color=color, label=name)
+        # Not a deviation each way, which leads beyond 1: similarities near it are anything but normal.
+        axes.fill_between(found.angles, *np.quantile(values, (1 / 6, 5 / 6), axis=1), color=color, alpha=0.18, linewidth=0)
     axes.set(xlabel="angle between two latents of the shell (degrees)", ylabel="similarity of their textures", xticks=found.angles)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="lower left")
@@ -253,7 +253,8 @@ def _page(model: TextureModel, found: Analysis) -> str:
 <p>{len(found.regions)} regions that cover the space, each with its share of the prior, and what sets it apart (in deviations from the mean).
 The first of a row stands for the others.</p>{_table(head, regions)}<p></p><img src="regions.png" alt="Textures of each region">
 <h2>How far is far</h2>
-<p>How similarity falls with the angle between two latents: mean, and deviation over the pairs.</p><img src="angles.png" alt="Similarity by angle">
+<p>How similarity falls with the angle between two latents: mean and, as a band, what two thirds of the pairs lie in; in the table
+also the deviation over the pairs.</p><img src="angles.png" alt="Similarity by angle">
 {_table(("degrees", "MSSIM", "texture features"), by_angle)}
 <h2>Around one texture</h2>
 <p>Rows at growing angles from one texture, each column one way; the last row leaves the shell along its radius, to the origin and beyond.</p>
