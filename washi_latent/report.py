@@ -273,7 +273,8 @@ def _kinds_section(found: Analysis) -> str:
     return """<h2>Kinds of washi</h2>
 <p>The kinds that the model's bundle names, each with its share of all that the model makes, and latents that surely are of it by the recipe that the
 model makes of them; how well it draws that kind, the eye must judge. A sheet may be of several kinds (of mulberry, with bark, dyed with indigo), so shares sum to more than 100%.
-Pictures are as a scanner shows them, in light from one side. Below: where the examples lie on the map, on which each kind is named once.</p>
+Pictures are as a scanner shows them, in light from one side. Below: where the examples lie on the map, on which each kind is named once;
+a picture of the map shows so little of a sheet that its leaf or its flake may lie beside it.</p>
 <img src="kinds.png" alt="Examples of each kind"><p></p>
 <img src="kinds-map.png" alt="Where the examples of each kind lie on the map">
 """
