@@ -155,6 +155,12 @@ def _what_dcgan(description: Mapping[str, Any]) -> str:
     )
 
 
+_RECOGNISED = (
+    '"Recognised" is how often the kind of another training patch is told by its nearest neighbour in these features: where it is low, '
+    "the share of generated ones says little.\n\n"
+)
+
+
 def _evaluated(figures: Mapping[str, Any] | None, bundle: str, simulated: bool) -> str:
     if figures is None:
         return "It was not evaluated."
@@ -162,7 +168,7 @@ def _evaluated(figures: Mapping[str, Any] | None, bundle: str, simulated: bool) 
     return (
         f"Figures are means over {figures['rounds']} draws of {figures['pictures']:,} pictures, against patches of sheets that were held out. The column of training patches is what a perfect model "
         "would reach. Features are colour moments, radial and angular spectrum and a Gabor bank (`washi_latent/training/features.py`), each in units of its deviation among training patches.\n\n"
-        f'{table(figures)}\n\n"Recognised" is how often the kind of another training patch is told by its nearest neighbour in these features: where it is low, the share of generated ones says little.\n\n```\n{command}\n```'
+        f"{table(figures)}\n\n{_RECOGNISED if 'kinds' in figures else ''}```\n{command}\n```"
     )
 
 
