@@ -62,10 +62,14 @@ def test_an_analysis_is_whole(sheet_model: TextureModel) -> None:
         analyse(sheet_model, regions=0)
 
 
-def test_of_few_different_textures_there_are_few_regions(model: TextureModel) -> None:
+@pytest.mark.parametrize("rounding", [0.0, 1e-7, 1e-6])
+def test_of_few_different_textures_there_are_few_regions(model: TextureModel, rounding: float) -> None:
+    rng = np.random.default_rng(3)
+
     class Few(Painted):
         def generate(self, latents: object, size: object = None, seed: int = 0, progress: object = None) -> np.ndarray:
-            return super().generate(np.sign(np.atleast_2d(np.asarray(latents, float))) * (np.arange(8) < 1), size, seed)
+            pictures = super().generate(np.sign(np.atleast_2d(np.asarray(latents, float))) * (np.arange(8) < 1), size, seed)
+            return (pictures * (1 + rounding * rng.uniform(-1, 1, (len(pictures), 1, 1, 1)))).astype(np.float32)
 
     found = analyse(Few(model), regions=4, pairs=2)  # type: ignore[arg-type]
     assert len(found.regions) == 2

@@ -278,15 +278,20 @@ def _slopes(latents: Latents, values: Latents) -> Latents:
     return np.linalg.solve(latents.T @ latents + len(latents) / 10 * np.eye(latents.shape[1]), latents.T @ values)
 
 
+_SAME = 0.01
+"""How far apart, in deviations among textures, two are that differ by rounding alone at most: no two regions lie so near."""
+
+
 def _regions(latents: Latents, points: Latents, properties: dict[str, Latents], count: int) -> tuple[Region, ...]:
-    chosen = most_useful(points, points, count)
+    chosen = list[int]()
+    for index in most_useful(points, points, count).tolist():
+        if not chosen or np.linalg.norm(points[chosen] - points[index], axis=1).min() > _SAME:
+            chosen.append(index)
     labels = np.linalg.norm(points[:, None] - points[chosen], axis=-1).argmin(1)
     standard = {name: (v - v.mean()) / (v.std() + 1e-9) for name, v in properties.items()}
     result = []
     for position, index in enumerate(chosen):
         members = np.flatnonzero(labels == position)
-        if not len(members):  # its texture is another region's, too
-            continue
         traits = sorted(((name, float(v[members].mean())) for name, v in standard.items()), key=lambda trait: -abs(trait[1]))
         result.append(Region(latents[index], len(members) / len(latents), np.concatenate([[index], members[members != index]]), tuple(traits[:3])))
     return tuple(sorted(result, key=lambda region: -region.share))
