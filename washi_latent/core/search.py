@@ -257,8 +257,8 @@ class Search:
 
     Args:
         model: what is searched.
-        seed: the same seed, model and picks give the same pictures on one kind of processor. With the method "preference" rounding may draw
-            other candidates on another; what was picked is kept as latents and stays.
+        seed: the same seed, model and picks give the same pictures on one kind of processor. On another, rounding may show other
+            candidates, or the same ones in another order; what was picked is kept as latents and stays.
         start: (dim,) where to stand first; None: the origin, from where the light falls on the whole shell (Fig. 3a).
         settings: of the first step.
         settings_after: of the steps after it; None: nearer around each pick (Fig. 3b), see `default_settings`.
