@@ -29,7 +29,7 @@ from washi_latent.core.find import preview_edge
 from washi_latent.core.models import SheetModel, TextureModel
 from washi_latent.core.preference import features_of
 from washi_latent.core.search import ALL_PAIRS, REFERENCES, similarities
-from washi_latent.core.similarity import WINDOW, window
+from washi_latent.core.similarity import WINDOW, _band
 
 Row = dict[str, Any]
 
@@ -115,7 +115,7 @@ def mssim(machine: dict[str, float], quick: bool) -> list[Row]:
 def _banded_products(pairs: int, edge: int) -> None:
     """The window over the products of all pairs as a matrix library takes it, some pairs at a time: whole bands, zeros and all."""
     some = max(n for n in range(1, 65) if pairs % n == 0)
-    band = np.array([np.roll(np.pad(window(), (0, edge - WINDOW)), row) for row in range(edge - WINDOW + 1)])
+    band = _band(edge).astype(np.float32)
     across = np.ascontiguousarray(band.T)
     beside = np.ones((edge, some * edge), np.float32)
     lines, filtered = np.empty((len(band), some * edge), np.float32), np.empty((len(band) * some, len(band)), np.float32)

@@ -265,7 +265,7 @@ def run(arguments: argparse.Namespace) -> None:
     model = load_model(arguments.model, threads=1)
     typical = model.generate(np.random.default_rng(99).normal(size=(400, model.latent_dim)), EDGE if model.info.size is None else None)
     judges = {"artist": Judge(artist_features, typical, ARTIST_GROUPS), "held_out": Judge(held_out_features, typical, (3, *(28,) * 6))}
-    every = sorted(targets(model, counts_of(arguments.targets), arguments.scans, arguments.patches), key=lambda target: target.number)
+    every = asked(model, arguments)
     for place, target in enumerate(every):
         # All methods meet a target before the next one comes: a run that is cut compares like with like.
         for method, artist in product(arguments.methods or METHODS, arguments.artists):
@@ -279,6 +279,11 @@ def run(arguments: argparse.Namespace) -> None:
             with file.open("a") as out:
                 out.write(json.dumps(row) + "\n")
         print(f"{model.info.name}: {place + 1} of {len(every)} targets", flush=True)
+
+
+def asked(model: TextureModel, arguments: argparse.Namespace) -> list[Target]:
+    """The hidden targets that a command is to use, kinds in turn: a run that is cut has some of each."""
+    return sorted(targets(model, counts_of(arguments.targets), arguments.scans, arguments.patches), key=lambda target: target.number)
 
 
 def counts_of(total: int) -> dict[str, int]:
@@ -295,11 +300,16 @@ def rows_of(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
+def joined(works: list[Path]) -> list[dict[str, Any]]:
+    """Rows of several runs, each once."""
+    return list({key_of(row): row for work in works for row in rows_of(work / "results.jsonl")}.values())
+
+
 # Saying it
 
 
 def table(arguments: argparse.Namespace) -> None:
-    rows = list({key_of(row): row for work in arguments.work for row in rows_of(work / "results.jsonl")}.values())
+    rows = joined(arguments.work)
     for model in sorted({r["model"] for r in rows}):
         for artist in ARTISTS:
             chosen = [r for r in rows if r["model"] == model and r["artist"] == artist]
@@ -329,7 +339,7 @@ def _table(model: str, artist: str, rows: list[dict[str, Any]], arguments: argpa
 
 def aim(arguments: argparse.Namespace) -> None:
     """Is ours after 5 steps where the paper's is after 10, by kind of target?"""
-    rows = list({key_of(row): row for work in arguments.work for row in rows_of(work / "results.jsonl")}.values())
+    rows = joined(arguments.work)
     print(f"judged by {arguments.judge}: mean ± standard error, on targets that both have met\n")
     print("| model | artist | kind | targets | ours after 5 | the paper's after 10 | difference | steps of ours to the paper's at 10 |")
     print("|---|---|---|---|---|---|---|---|")
@@ -398,7 +408,7 @@ def find(arguments: argparse.Namespace) -> None:
     space = survey(model, 0)
     points, judged = counted(space(texture_features(random))), judge(random)
     rows = []
-    for target in sorted(targets(model, counts_of(arguments.targets), arguments.scans, arguments.patches), key=lambda one: one.number):
+    for target in asked(model, arguments):
         began = time.process_time()
         found = model.generate(find_latents(model, target.picture, 1), size)
         seconds = time.process_time() - began

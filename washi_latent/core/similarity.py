@@ -26,7 +26,7 @@ WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
 
 LANES = 16
-"""Pairs that the graph takes at once, as channels: as many as a vector register of 512 bits holds."""
+"""Pairs of a tile, which the graph takes as channels: as many as a vector register of 512 bits holds."""
 BLOCK = 64
 """Edge of the largest block of the SSIM map that is worked on at once: what 16 pairs need of it stays in a core's cache."""
 TILES = 2
@@ -65,14 +65,14 @@ def mssim(a: ArrayLike, b: ArrayLike) -> float:
 def mssim_matrix(images: ArrayLike, references: ArrayLike | None = None, threads: int | None = None, progress: Progress = ignore) -> Array:
     """MSSIM of every picture to every reference.
 
-    The SSIM map is worked on in blocks. Means and variances are computed once a picture in float64, products of 16 pairs at once, both
+    The SSIM map is worked on in blocks. Means and variances are computed once a picture in float64, products of 16 or 32 pairs at once, both
     by ONNX Runtime: NumPy's matrix products are many times slower where its BLAS does not know the processor.
 
     Args:
         images: (N, H, W) or (N, H, W, C) in [0, 1], 11 pixels or more each way; channels are averaged.
         references: (M, H, W[, C]); None: all pairs of `images` (symmetric, ones on the diagonal).
         threads: None: as many as this process has cores. The result is the same, bit for bit.
-            Memory: five planes of one block (64 x 64) a picture, and as much a thread as 16 pairs of them need.
+            Memory: five planes of one block (64 x 64) a picture, and as much a thread as 32 pairs of them need.
         progress: is told the share done, 0 to 1; what it raises ends the work.
 
     Returns:
