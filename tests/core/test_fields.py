@@ -155,3 +155,20 @@ def test_no_piece_lies_on_one_of_another_kind() -> None:
     for one, other in ((bark, fields["leaves"]), (fields["slivers"], fields["specks_many"]), (fields["flakes"], fields["dust"])):
         assert min((one > 0.4).mean(), (other > 0.4).mean()) > 5e-4
         assert ((one > 0.4) & (other > 0.4)).sum() <= 2
+
+
+def test_what_is_hidden_yet_bites_into_nothing_that_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The body of a piece that appeared is as it would be without those that come after it; many lie on each other here."""
+    laid: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(module, "LEAVES_PER_CM2", 6.0)
+    monkeypatch.setattr(module, "stamp", lambda *arguments: (laid.append(arguments), stamp(*arguments)))
+    fields = dict(zip(FIELD_NAMES, draw_fields(512, 512, SEED, TILE, threads=1), strict=True))
+    outlines, density, (rank, *_), soft = next((pieces, dense, marks, soft) for _, pieces, dense, marks, soft, _ in laid if pieces.shape[1] == 60)
+    first = rank[1] < 0.3
+    alone, solid = np.zeros((2, 512, 512), np.float32)
+    stamp(alone, outlines[first], density[first], soft=soft)
+    stamp(solid, outlines[first], np.ones(first.sum()))
+    body = ndimage.minimum_filter(solid, 3, mode="wrap") == 1  # what lies under a rim may show through it
+    assert body.mean() > 0.05
+    assert (fields["rank"][body] < 0.3).all()
+    np.testing.assert_array_equal(fields["leaves"][body], alone[body])

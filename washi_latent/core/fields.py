@@ -242,7 +242,8 @@ class _Drawing:
         count = rng.poisson(per_cm2 * self.area_mm2 / 100)
         self.ask()
         outlines = shape(rng, count) / MILLIMETRES_PER_PIXEL + (rng.random((count, 2)) * (self.width, self.height))[:, None]
-        dense = rng.uniform(*_COVERS[name.split(maxsplit=1)[0]], count)
+        # Of two that overlap the denser one shows: it is the one that appears first, or a piece that is hidden yet would bite into it.
+        dense = np.sort(rng.uniform(*_COVERS[name.split(maxsplit=1)[0]], count))[::-1]
         marks = [(rank, (np.arange(count) + rng.random(count)) / max(1, count))]
         if kept_tone is not None:
             tone = np.zeros(self.shape, np.float32)
