@@ -161,15 +161,16 @@ class DifferenceKept(SearchPlayer):
         return pictures
 
 
-def paper(model: TextureModel, seed: int, size: int | None, on_shell: bool = False, **changes: Any) -> SearchPlayer:
+def paper(model: TextureModel, seed: int, size: int | None, on_shell: bool = False, count: int = 8, **changes: Any) -> SearchPlayer:
     """Algorithm 1: r from 7 down to 1, uniform at first and then all but uniform (kappa 1), SSIM vectors of all, PCA, k-means."""
-    first = SearchSettings(radius=7.0, concentration=0.0, method="paper", shell=on_shell)
+    first = SearchSettings(radius=7.0, concentration=0.0, method="paper", shell=on_shell, representatives=count)
     return SearchPlayer(model, seed, size, first, replace(first, concentration=1.0), **{"shrink": 0.8, **changes})
 
 
-def default(model: TextureModel, seed: int, size: int | None, make: type[SearchPlayer] = SearchPlayer) -> SearchPlayer:
+def default(model: TextureModel, seed: int, size: int | None, make: type[SearchPlayer] = SearchPlayer, **settings: Any) -> SearchPlayer:
     """The search as it comes, or a variant of it."""
-    return make(model, seed, size, *default_settings(model))
+    first, after = default_settings(model)
+    return make(model, seed, size, replace(first, **settings), replace(after, **settings))
 
 
 def old(
@@ -183,9 +184,12 @@ def old(
 Factory = Callable[[TextureModel, int, "int | None"], Player]
 METHODS: dict[str, Factory] = {
     "ours": default,
+    "ours, 8 shown": lambda m, s, e: default(m, s, e, representatives=8),
+    "ours, 16 shown": lambda m, s, e: default(m, s, e, representatives=16),
     "ours with momentum": lambda m, s, e: default(m, s, e, Momentum),
     "ours, radius by difference": lambda m, s, e: default(m, s, e, DifferenceKept),
     "paper": paper,
+    "paper, 12 shown": lambda m, s, e: paper(m, s, e, count=12),
     "paper, radius 7 kept": lambda m, s, e: paper(m, s, e, shrink=1.0),
     "paper, on the shell": lambda m, s, e: paper(m, s, e, on_shell=True),
     "coverage, radius 5": old,

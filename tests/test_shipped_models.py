@@ -41,7 +41,7 @@ def test_both_backends_give_the_same_pictures(name: str) -> None:
 def test_a_search_shows_different_textures(shipped: TextureModel) -> None:
     search = Search(shipped, seed=1, size=64)
     candidates = search.sample()
-    assert len(candidates.representatives.indices) == 8
+    assert len(candidates.representatives.indices) == 12
     shown = candidates.images[candidates.representatives.indices]
     colours = shown[..., :3].mean((1, 2))
     assert np.linalg.norm(colours[:, None] - colours[None], axis=-1).max() > 0.1

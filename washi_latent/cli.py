@@ -141,7 +141,7 @@ def _explore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="session", metavar="SESSION", help="go on from a session.json")
     parser.add_argument("--seed", type=int, help="the same seed gives the same search (default 0); a session keeps its own")
     parser.add_argument("--samples", type=int, help="textures a step (default 50)")
-    parser.add_argument("--representatives", type=int, help="how many of them are shown (default 8)")
+    parser.add_argument("--representatives", type=int, help="how many of them are shown (default 12)")
     parser.add_argument("--method", help="how they are chosen: preference (learns from the picks), coverage, medoids, paper, random (default preference)")
     parser.add_argument("--radius", type=float, help="how far the light reaches (r)")
     parser.add_argument("--angle", type=float, metavar="DEGREES", help="mean angle to the last step's direction, in place of --concentration")

@@ -265,7 +265,7 @@ def test_impossible_gestures_say_so_in_one_sentence(washi: Any) -> None:
         bpy.ops.washi.jump(index=9)
     washi.representatives = 60
     assert "60 representatives of 50 samples" in session.jobs.error
-    assert washi.representatives == 8
+    assert washi.representatives == 12
 
 
 def test_a_missing_model_says_what_to_do(washi: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,8 @@ MOST = 48
 """Pictures that a panel shows at most: the gallery scrolls."""
 ROW = 1.8
 """Height of a list's rows, for their pictures."""
-CELL = 6.0
-"""Wanted edge of a picture, in the interface's units."""
+CELL, NARROW, TALLEST = 6.0, 3.5, 32.0
+"""Wanted edge of a picture, in the interface's units; the least that it is made smaller to, where all would take more than this height."""
 
 
 class _Panel:
@@ -162,7 +163,7 @@ def _pictures(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 def _grid(layout: bpy.types.UILayout, context: bpy.types.Context, found: engine.Look, shown: Sequence[int], present: bool) -> None:
     units = _units(context)
-    columns = max(1, min(len(shown), round(units / CELL)))
+    columns = _columns(units, len(shown))
     grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, even_rows=True)
     grid.enabled = present
     for slot, index in enumerate(shown):
@@ -172,8 +173,17 @@ def _grid(layout: bpy.types.UILayout, context: bpy.types.Context, found: engine.
         row.operator("washi.pick").index = index
         count = len(found.members(index))
         if count > 1 and not (present and session.opened(context.scene) >= 0):
-            row.operator("washi.members", text=f"+{count - 1}", translate=False).index = index
+            beside = row if units / columns > CELL - 1 else cell
+            beside.operator("washi.members", text=f"+{count - 1}", translate=False).index = index
         row.operator("washi.keep", text="", icon="SOLO_OFF").index = index
+
+
+def _columns(units: float, count: int) -> int:
+    """Columns of pictures: as wide as is wanted, narrower ones where all would not be seen at once."""
+    columns = max(1, min(count, round(units / CELL)))
+    while units / (columns + 1) >= NARROW and math.ceil(count / columns) * (units / columns + 1) > TALLEST:
+        columns += 1
+    return columns
 
 
 class Advanced(_OfSearch):

@@ -299,7 +299,7 @@ class WASHI_PG_scene(bpy.types.PropertyGroup):
         min=1,
         soft_max=24,
         max=64,
-        **_setting("representatives", 8),
+        **_setting("representatives", 12),
     )
     method: bpy.props.EnumProperty(
         name="Chosen By",

@@ -91,7 +91,7 @@ class SearchSettings:
     concentration: float = 0.0
     direction: str = "last"
     samples: int = 50
-    representatives: int = 8
+    representatives: int = 12
     method: SearchMethod = "preference"
     shell: bool = True
     step: float = 1.0
