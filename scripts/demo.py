@@ -1,4 +1,4 @@
-"""The main job without a person: search three steps twice, interpolate between the finds, write the textures with all their maps.
+"""The main job without a person: search twice for a paper that it has in mind, interpolate between the finds, write the textures with all their maps.
 
 python scripts/demo.py OUT_FOLDER [--model NAME] [--size 1024] [--count 12]
 """
@@ -11,40 +11,58 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import numpy as np
+
 from washi_latent import __version__
 from washi_latent.cli import main as command
-from washi_latent.core import WashiError, load_model, write_png
+from washi_latent.core import WashiError, load_model, read_kinds, write_png
 from washi_latent.core.images import rgb, write_json
+from washi_latent.core.models import DEFAULT_MODEL
 
-SEARCHES = (("first", 1, "6,1,6"), ("second", 1, "4,4,2"))
+IN_MIND = {"first": ("sunago", 5), "second": ("unryu", 2)}
+"""What a search has in mind: one of a kind's examples. It takes what looks most like that, so that another processor's rounding leads to about the same finds."""
+
+STEPS = 4
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--model", default=None)
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--count", type=int, default=12)
     chosen = parser.parse_args()
-    named = ["--model", chosen.model] if chosen.model else []
-    for name, seed, picks in SEARCHES:
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(IN_MIND):
         print(f"searching: {name}", flush=True)
-        if code := command(["explore", *named, "--steps", "3", "--pick", picks, "--seed", str(seed), "--out", str(chosen.out / f"search-{name}")]):
+        wanted = chosen.out / f"in-mind-{name}.png"
+        write_in_mind(wanted, chosen.model, name)
+        folder = chosen.out / f"search-{name}"
+        if code := command(["explore", "--model", chosen.model, "--steps", str(STEPS), "--toward", str(wanted), "--seed", str(number), "--out", str(folder)]):
             return code
-    sessions = [part for name, *_ in SEARCHES for part in ("--from", str(chosen.out / f"search-{name}" / "session.json"))]
+    sessions = [part for name in IN_MIND for part in ("--from", str(chosen.out / f"search-{name}" / "session.json"))]
     print("interpolating", flush=True)
     folder = chosen.out / "sequence"
-    if code := command(["sequence", *named, *sessions, "--ends", "end", "end", "--count", str(chosen.count), "--out", str(folder)]):
+    if code := command(["sequence", "--model", chosen.model, *sessions, "--ends", "end", "end", "--count", str(chosen.count), "--out", str(folder)]):
         return code
     return write_maps(folder, chosen.model, chosen.size)
 
 
-def write_maps(folder: Path, model_name: str | None, size: int) -> int:
+def write_in_mind(file: Path, model_name: str, name: str) -> None:
+    """A picture of what a search has in mind; of any paper, where the model knows no such kind."""
+    model = load_model(model_name)
+    kind, number = IN_MIND[name]
+    known = {one.name: one.examples for one in read_kinds(model.info)}
+    latent = known[kind][number] if kind in known else np.random.default_rng(number).normal(size=model.latent_dim)
+    write_png(file, rgb(model.generate(latent, 256 if model.info.size is None else None)[0]))
+
+
+def write_maps(folder: Path, model_name: str, size: int) -> int:
     """Every texture of the sequence at its full size, with the channels that the model has."""
     import json
 
     facts = json.loads((folder / "sequence.json").read_text(encoding="utf-8"))
-    model = load_model(model_name or facts["model"])
+    model = load_model(model_name)
     edge = size if model.info.size is None else None
     for i, latent in enumerate(facts["latents"]):
         texture = model.generate(latent, edge, facts["seed"])[0]

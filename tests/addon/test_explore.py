@@ -13,7 +13,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from washi_latent.addon import engine, previews, session
+from washi_latent.addon import engine, panels, previews, session
 from washi_latent.addon import jobs as jobs_module
 from washi_latent.addon.jobs import Job, jobs
 from washi_latent.core import ModelInfo, Search, SearchSettings, load_model, unpack_state
@@ -401,3 +401,9 @@ def test_another_number_of_cores_holds_for_models_that_are_loaded_already(model:
 def test_a_model_s_card_says_its_units(models_folder: Path) -> None:
     facts = engine.card(str(models_folder / "small-64"))
     assert (facts["Size"], facts["Scale"]) == ("32 × 32 px", "0.1 mm/px")
+
+
+@pytest.mark.parametrize(("units", "count", "columns"), [(11.8, 12, 3), (11.8, 8, 2), (24.0, 12, 4), (6.0, 12, 1), (11.8, 48, 3), (11.8, 1, 1)])
+def test_all_pictures_of_a_step_are_seen_at_once_where_they_can_be(units: float, count: int, columns: int) -> None:
+    """In a sidebar of usual width twelve stand in three columns, eight in two; a narrow one has them large and scrolls."""
+    assert panels.columns_of(units, count) == columns

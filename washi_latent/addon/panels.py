@@ -163,7 +163,7 @@ def _pictures(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 def _grid(layout: bpy.types.UILayout, context: bpy.types.Context, found: engine.Look, shown: Sequence[int], present: bool) -> None:
     units = _units(context)
-    columns = _columns(units, len(shown))
+    columns = columns_of(units, len(shown))
     grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, even_rows=True)
     grid.enabled = present
     for slot, index in enumerate(shown):
@@ -178,7 +178,7 @@ def _grid(layout: bpy.types.UILayout, context: bpy.types.Context, found: engine.
         row.operator("washi.keep", text="", icon="SOLO_OFF").index = index
 
 
-def _columns(units: float, count: int) -> int:
+def columns_of(units: float, count: int) -> int:
     """Columns of pictures: as wide as is wanted, narrower ones where all would not be seen at once."""
     columns = max(1, min(count, round(units / CELL)))
     while units / (columns + 1) >= NARROW and math.ceil(count / columns) * (units / columns + 1) > TALLEST:
