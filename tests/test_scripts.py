@@ -24,7 +24,7 @@ def test_momentum_is_the_fading_sum_of_the_steps(model: TextureModel) -> None:
     player = METHODS["ours with momentum"](model, 3, None)
     assert isinstance(player, Momentum)
     for position in (2, 5, 0, 1):
-        assert len(player.show()) == 8
+        assert len(player.show()) == 12
         player.choose(position)
     state = player.search.state
     centers = [np.asarray(node.center) for node in state.nodes]
