@@ -163,3 +163,9 @@ def test_all_work_keeps_to_the_threads_that_were_asked_for(tmp_path: Path, monke
     assert main([*command, "--threads", "1", "--out", str(tmp_path / "out")]) == 0
     assert len(asked) > 3
     assert set(asked) == {1}
+
+
+def test_of_few_samples_all_are_shown(tmp_path: Path) -> None:
+    """Who asks for fewer than are shown otherwise need not say so twice."""
+    settings = explored(tmp_path, "--model", "small-64", "--samples", "5")["search"]["nodes"][-1]["settings"]
+    assert (settings["samples"], settings["representatives"]) == (5, 5)

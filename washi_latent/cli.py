@@ -355,9 +355,14 @@ def _search(arguments: argparse.Namespace) -> Search:
 
     def changed(settings: SearchSettings, first: bool) -> SearchSettings:
         """With what was given; the first step has no last direction that its light could be narrow around."""
+        wanted = dict(given)
+        if arguments.samples is not None:
+            wanted.setdefault("representatives", min(settings.representatives, max(1, arguments.samples)))
         if first:
-            return replace(settings, **{name: value for name, value in given.items() if name != "concentration"})
-        return replace(settings, **given, **({"direction": "last"} if "concentration" in given else {}))
+            wanted.pop("concentration", None)
+        elif "concentration" in given:
+            wanted["direction"] = "last"
+        return replace(settings, **wanted)
 
     first, after = default_settings(model)
     size, later = _size(arguments, session), changed(after, False)
