@@ -19,7 +19,7 @@ from washi_latent.core import WashiError, load_model, read_kinds, write_png
 from washi_latent.core.images import rgb, write_json
 from washi_latent.core.models import DEFAULT_MODEL
 
-IN_MIND = {"first": ("sunago", 5), "second": ("unryu", 2)}
+IN_MIND = {"first": ("unryu", 2), "second": ("kakishibu", 6)}
 """What a search has in mind: one of a kind's examples. It takes what looks most like that, so that another processor's rounding leads to about the same finds."""
 
 STEPS = 4
