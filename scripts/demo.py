@@ -15,7 +15,7 @@ import numpy as np
 
 from washi_latent import __version__
 from washi_latent.cli import main as command
-from washi_latent.core import WashiError, load_model, read_kinds, write_png
+from washi_latent.core import TextureModel, WashiError, load_model, read_kinds, write_png
 from washi_latent.core.images import rgb, write_json
 from washi_latent.core.models import DEFAULT_MODEL
 
@@ -32,11 +32,12 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--count", type=int, default=12)
     chosen = parser.parse_args()
+    model = load_model(chosen.model)
     chosen.out.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(IN_MIND):
         print(f"searching: {name}", flush=True)
         wanted = chosen.out / f"in-mind-{name}.png"
-        write_in_mind(wanted, chosen.model, name)
+        write_in_mind(wanted, model, name)
         folder = chosen.out / f"search-{name}"
         if code := command(["explore", "--model", chosen.model, "--steps", str(STEPS), "--toward", str(wanted), "--seed", str(number), "--out", str(folder)]):
             return code
@@ -45,24 +46,22 @@ def main() -> int:
     folder = chosen.out / "sequence"
     if code := command(["sequence", "--model", chosen.model, *sessions, "--ends", "end", "end", "--count", str(chosen.count), "--out", str(folder)]):
         return code
-    return write_maps(folder, chosen.model, chosen.size)
+    return write_maps(folder, model, chosen.size)
 
 
-def write_in_mind(file: Path, model_name: str, name: str) -> None:
+def write_in_mind(file: Path, model: TextureModel, name: str) -> None:
     """A picture of what a search has in mind; of any paper, where the model knows no such kind."""
-    model = load_model(model_name)
     kind, number = IN_MIND[name]
     known = {one.name: one.examples for one in read_kinds(model.info)}
     latent = known[kind][number] if kind in known else np.random.default_rng(number).normal(size=model.latent_dim)
     write_png(file, rgb(model.generate(latent, 256 if model.info.size is None else None)[0]))
 
 
-def write_maps(folder: Path, model_name: str, size: int) -> int:
+def write_maps(folder: Path, model: TextureModel, size: int) -> int:
     """Every texture of the sequence at its full size, with the channels that the model has."""
     import json
 
     facts = json.loads((folder / "sequence.json").read_text(encoding="utf-8"))
-    model = load_model(model_name)
     edge = size if model.info.size is None else None
     for i, latent in enumerate(facts["latents"]):
         texture = model.generate(latent, edge, facts["seed"])[0]
